@@ -1,0 +1,167 @@
+"""What read models answer, one record per row, as REST, CLI and dashboard show it: times are ISO 8601 text in UTC."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from tailrace.schemas.anomaly import Reason
+
+T = TypeVar("T")
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """A part of a list; `next` asks for the one after it, null at the end."""
+
+    items: list[T]
+    next: str | None = None
+
+
+class MachineItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A machine, where it stands (ISA-95) and what it does now; without a state nothing was heard of it yet."""
+
+    machine: str
+    site: str | None
+    area: str | None
+    line: str | None
+    definition: str | None
+    state: str | None
+    category: str | None
+    since: str | None
+
+
+class SignalItem(msgspec.Struct, frozen=True, kw_only=True):
+    """The latest reading of a signal. value: a number in `unit`, a text, or null; quality: good, uncertain, bad or a code."""
+
+    machine: str
+    signal: str
+    t: str
+    value: float | str | None
+    quality: str | int
+    unit: str
+
+
+class IntervalItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch in which a machine was in one state and category; an end of null still holds."""
+
+    machine: str
+    start: str
+    end: str | None
+    state: str
+    category: str
+
+
+class LossItem(msgspec.Struct, frozen=True, kw_only=True):
+    """What stops of one category and reason cost in a window, and how many they were."""
+
+    category: str
+    reason: str
+    duration_s: float
+    stops: int
+
+
+class StopItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A stop; an end of null is still open, and then duration_s runs until now."""
+
+    id: str
+    machine: str
+    start: str
+    end: str | None
+    duration_s: float
+    category: str
+    reason: str
+    by: str
+    revision: int
+
+
+class AnomalyItem(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    rename={"record_id": "RecordID", "score": "AnomalyScore", "detected": "DetectionTime"},
+):
+    """An alarm: raised at `detected` for readings that are unusual since `since`; a `cleared` of null still holds.
+
+    score: of the reading that raised it, 1 = the threshold. explanation: which features stood out, in words; reasons: the same
+    as fields. peak: highest score, cleared_by: `calm`, `product` or `learning`; both null until it is over.
+    """
+
+    record_id: str
+    score: float
+    detected: str
+    machine: str
+    since: str
+    severity: str
+    explanation: str
+    reasons: list[Reason]
+    product: str
+    flags: list[str]
+    cleared: str | None
+    cleared_by: str | None
+    peak: float | None
+
+
+class ScoreItem(msgspec.Struct, frozen=True, kw_only=True):
+    """Scores of a machine in 5 minutes from `start`: how many, how many of 1 or more, mean and highest."""
+
+    start: str
+    n: int
+    unusual: int
+    mean: float
+    max: float
+
+
+class RollupItem(msgspec.Struct, frozen=True, kw_only=True):
+    """What a signal was from `start` on: n usable readings, bad ones, and of the usable ones what stands here; null = none."""
+
+    start: str
+    n: int
+    bad: int
+    min: float | None
+    max: float | None
+    mean: float | None
+    first: float | None
+    last: float | None
+
+
+class Rollups(msgspec.Struct, frozen=True, kw_only=True):
+    """A signal in a window: each item covers resolution_s seconds, or is one reading (0). Nothing read, no item."""
+
+    machine: str
+    signal: str
+    unit: str
+    resolution_s: int
+    items: list[RollupItem]
+
+
+class ShiftItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A shift of a machine, as its calendar has it."""
+
+    machine: str
+    start: str
+    end: str
+    name: str
+
+
+class QuarantineItem(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that could not be taken, and why."""
+
+    id: str
+    t: str
+    source: str
+    where: str
+    reason: str
+
+
+OeeItem = dict[str, Any]
+"""The figures of docs/oee.md."""
+
+
+class ReasonEdit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a person says of a stop, and the revision of the stop that was on the screen."""
+
+    category: str
+    reason: str = ""
+    by: str = ""
+    expected_revision: int | None = None
