@@ -1,0 +1,143 @@
+"""What an event changes about a machine, and how far back it may reach. Pure tables: an event type, a change.
+
+Rules: `fact(machine, event, place)` gives (reach, change): nothing before `reach` can be different after `change()`, which gives
+the stretch it touched. Nothing happens before `change` is called, but for the code of a word or product that is new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tailrace.schemas import event
+from tailrace.topologies.interval import up_at
+from tailrace.topologies.machine import NOTHING, Machine, Touched, join
+from tailrace.topologies.plan import NONE, Plan, since
+from tailrace.topologies.steps import FOREVER
+
+Fact = tuple[int, Callable[[], Touched]]
+
+ROW_BITS = 10
+"""A row of a frame has position << ROW_BITS | row as its place in the log."""
+
+
+def fact(machine: Machine, said: event.Event, position: int) -> Fact:
+    """The change that an event of a log position makes."""
+    return _FACTS[type(said)](machine, said, position << ROW_BITS)
+
+
+def _block(fact: event.Event, place: int, *values: int) -> NDArray[np.int64]:
+    seq = -1 if fact.seq is None else fact.seq
+    return np.array([[int(fact.t)], [seq], [place], *([value] for value in values)], np.int64)
+
+
+def _state(machine: Machine, fact: event.StateChanged, place: int) -> Fact:
+    return int(fact.t), lambda: _ended(machine, machine.enter(_block(fact, place, machine.word(fact.state))))
+
+
+def _parts(machine: Machine, fact: event.PartsCounted, place: int) -> Fact:
+    code = machine.product(fact.product) if fact.product else NONE
+    return int(fact.t), lambda: machine.count(_block(fact, place, fact.good, fact.reject, fact.rework, code))
+
+
+def _reading(machine: Machine, fact: event.CounterRead, place: int) -> Fact:
+    return int(fact.t), lambda: machine.read(fact.counter, _block(fact, place, fact.value))
+
+
+def _product(machine: Machine, fact: event.ProductChanged, place: int) -> Fact:
+    plan = machine.head.plan.with_product(fact, machine.product(fact.product), place)
+    return int(fact.t), lambda: _say(machine, plan, int(fact.t), FOREVER)
+
+
+def _reason(machine: Machine, fact: event.ReasonAssigned, place: int) -> Fact:
+    end = up_at(machine, since(fact)) if fact.end is None else int(fact.end)
+    plan = machine.head.plan.with_reason(fact, place, end)
+    if plan is machine.head.plan:
+        return FOREVER, lambda: NOTHING
+    return int(fact.start), lambda: _say(machine, plan, int(fact.start), end)
+
+
+def _retracted(machine: Machine, fact: event.ReasonRetracted, _: int) -> Fact:
+    gone = [reason for reason in machine.head.plan.reasons if reason.id == fact.reason_id]
+    start, end = min((r.start for r in gone), default=FOREVER), max((r.end for r in gone), default=FOREVER)
+    return start, lambda: _say(machine, machine.head.plan.without_reason(fact.reason_id), start, end)
+
+
+def _calendar(machine: Machine, fact: event.CalendarSet, place: int) -> Fact:
+    plan = machine.head.plan.with_calendar(fact, place)
+    start = min(calendar.begins for calendar in plan.calendars)
+    return start, lambda: _say(machine, plan, start, FOREVER)
+
+
+def _definition(machine: Machine, fact: event.DefinitionSet, place: int) -> Fact:
+    return _new_maps(machine, machine.head.plan.with_definition(fact, place))
+
+
+def _registered(machine: Machine, fact: event.MachineRegistered, place: int) -> Fact:
+    plan = machine.head.plan.with_registration(fact, place)
+    reach, say = _new_maps(machine, plan)
+    if plan.registered.counters == machine.head.plan.registered.counters:
+        return reach, say
+    counted = min(machine.head.first_read.values(), default=FOREVER)
+    return min(reach, counted), lambda: _ended(machine, join((reach, FOREVER), machine.configure(plan)))
+
+
+def _tick(machine: Machine, fact: event.ClockTicked, _: int) -> Fact:
+    def change() -> Touched:
+        machine.head.last_tick = max(machine.head.last_tick, int(fact.t))
+        return NOTHING
+
+    return FOREVER, change
+
+
+def _new_maps(machine: Machine, plan: Plan) -> Fact:
+    """A change of what is in use restates only where it changes which state is which category."""
+    before, after = (
+        [(start, policy.state_map) for start, _, _, policy in p.in_use()] for p in (machine.head.plan, plan)
+    )
+    if before == after or not any(state_map for _, state_map in before + after):
+        return FOREVER, lambda: _say(machine, plan, FOREVER, FOREVER)
+    start = min(start for start, _ in before + after)
+    return start, lambda: _ended(machine, _say(machine, plan, start, FOREVER))
+
+
+def _ended(machine: Machine, touched: Touched) -> Touched:
+    """What states change also changes until when the reasons hold that were given while the machine was down."""
+    plan = machine.head.plan
+    now: dict[int, int] = {}
+    for reason in plan.reasons if plan.ongoing else ():
+        said = plan.ongoing.get(reason.position)
+        if said is None or touched[1] <= said or reason.end < touched[0]:
+            continue
+        end = up_at(machine, said)
+        if end != reason.end:
+            now[reason.position] = end
+            touched = join(touched, (min(end, reason.end), max(end, reason.end)))
+    if now:
+        machine.say(plan.with_ends(now))
+    return touched
+
+
+def _say(machine: Machine, plan: Plan, start: int, end: int) -> Touched:
+    machine.say(plan)
+    return start, end
+
+
+_FACTS: dict[type, Callable[[Machine, Any, int], Fact]] = {
+    event.StateChanged: _state,
+    event.PartsCounted: _parts,
+    event.CounterRead: _reading,
+    event.ProductChanged: _product,
+    event.ReasonAssigned: _reason,
+    event.ReasonRetracted: _retracted,
+    event.CalendarSet: _calendar,
+    event.DefinitionSet: _definition,
+    event.MachineRegistered: _registered,
+    event.ClockTicked: _tick,
+}
+
+KINDS = frozenset(name for name, cls in event.TYPES.items() if cls in _FACTS)
+"""Types of events that change something about a machine."""
