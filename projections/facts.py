@@ -1,0 +1,61 @@
+"""Projection `facts`: what events say without any fold: which machines there are, the units of their signals, what was
+quarantined."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from tailrace.engine.projection import Part
+from tailrace.engine.store import Change
+from tailrace.projections.texts import utc
+from tailrace.schemas import codec
+from tailrace.schemas.event import IngestQuarantined, MachineRegistered
+from tailrace.schemas.record import Record
+
+
+class FactRows:
+    """The mapping; a machine is there from its first event on, registered or not."""
+
+    name = "facts"
+    reads: Literal["events", "derived"] = "events"
+
+    def wants(self, record: Record) -> bool:
+        return record.version == 1 and (bool(record.machine) or record.type == "ingest.quarantined")
+
+    def changes(self, parts: Sequence[Part[Record]]) -> list[Change]:
+        machines: dict[str, dict[str, Any]] = {}
+        units: dict[tuple[str, str], dict[str, Any]] = {}
+        quarantined: dict[str, dict[str, Any]] = {}
+        for record, _ in parts:
+            if record.machine:
+                machines.setdefault(record.machine, {"machine": record.machine})
+            if record.type not in ("machine.registered", "ingest.quarantined"):
+                continue
+            for event in codec.events_of(record):
+                if isinstance(event, MachineRegistered):
+                    machines[event.machine] = _machine(event)
+                    units |= {(row["machine"], row["signal"]): row for row in _units(event)}
+                elif isinstance(event, IngestQuarantined):
+                    quarantined[event.id] = _quarantined(event)
+        return [
+            Change("machine", list(machines.values())),
+            Change("signal_unit", list(units.values())),
+            Change("quarantine", list(quarantined.values())),
+        ]
+
+
+def _machine(event: MachineRegistered) -> dict[str, Any]:
+    place = {"site": event.site, "area": event.area, "line": event.line}
+    return {"machine": event.machine, **place, "definition": event.definition}
+
+
+def _units(event: MachineRegistered) -> list[dict[str, Any]]:
+    return [{"machine": event.machine, "signal": name, "unit": unit} for name, unit in sorted(event.units.items())]
+
+
+def _quarantined(event: IngestQuarantined) -> dict[str, Any]:
+    return {
+        "id": event.id, "t_ns": int(event.t), "t": utc(int(event.t)), "source": event.source, "place": event.where,
+        "reason": event.reason, "raw": event.raw,
+    }  # fmt: skip

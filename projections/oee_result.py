@@ -1,0 +1,212 @@
+"""From policy-free tallies to an OEE: a policy sorts them into buckets, and ratios follow from the buckets.
+
+Formulas (docs/oee.md): availability = operating / pbt; performance = standard(total) / operating;
+quality = standard(good) / standard(total); oee = standard(good) / pbt, where standard(x) is the sum of ideal cycle x parts.
+Everything up to the ratios is an integer of ns or parts; a ratio of two integers is rounded once. Nothing is capped, and a
+ratio with a zero below the line is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from tailrace.schemas.bucket import (
+    AT_FLAGS,
+    AT_IDEAL,
+    AT_NO_IDEAL,
+    AT_PARTS,
+    AT_TIME,
+    CATEGORIES,
+    CLASSES,
+    COUNTER_FLAGS,
+    GRADES,
+    PLACES,
+)
+from tailrace.schemas.event import Policy
+from tailrace.schemas.instant import seconds
+
+OFF, PLANNED, SHIFT = range(len(CLASSES))
+RUN, UNPLANNED, SETUP, PLANNED_STOP, UNKNOWN = range(len(CATEGORIES))
+GOOD, REJECT, REWORK = range(len(GRADES))
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """What was measured in a stretch under one definition.
+
+    tallies: one row of schemas.bucket.COLUMNS. microstop: ns of unplanned shift time in episodes shorter than the policy's
+    threshold. breakdowns, microstops: episodes that begin in a shift of the stretch.
+    """
+
+    tallies: NDArray[np.int64]
+    microstop: int
+    breakdowns: int
+    microstops: int
+    policy: Policy
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """Buckets in ns and parts of a stretch; accounts of stretches side by side add up, whatever their policies."""
+
+    calendar: int = 0
+    not_scheduled: int = 0
+    planned_stop: int = 0
+    excluded: int = 0
+    setup: int = 0
+    breakdown: int = 0
+    unknown: int = 0
+    microstop: int = 0
+    run: int = 0
+    good: int = 0
+    reject: int = 0
+    rework: int = 0
+    total: int = 0
+    offplan_good: int = 0
+    offplan_reject: int = 0
+    standard_total: int = 0
+    standard_good: int = 0
+    no_ideal: int = 0
+    breakdowns: int = 0
+    microstops: int = 0
+    rollover: int = 0
+    reset: int = 0
+    backstep: int = 0
+    anomaly: int = 0
+
+    def __add__(self, other: Account) -> Account:
+        return Account(**{f: getattr(self, f) + getattr(other, f) for f in self.__struct_fields__})
+
+    @property
+    def operating(self) -> int:
+        """Time in which the machine was meant to make parts, in ns."""
+        return self.microstop + self.run
+
+    @property
+    def pbt(self) -> int:
+        """Planned busy time (ISO 22400) in ns."""
+        return self.setup + self.breakdown + self.unknown + self.microstop + self.run
+
+
+def account(measured: Measured) -> Account:
+    """The buckets of a stretch under its policy."""
+    return Account(**_time(measured), **_parts(measured), **_flags(measured))
+
+
+def result(accounts: Sequence[Account], *, provisional: bool) -> dict[str, Any]:
+    """The figures of docs/oee.md: seconds and parts as numbers, ratios 0..1 or None, flags sorted."""
+    a = sum(accounts, Account())
+    complete = not a.no_ideal
+    standard_good = a.standard_good if complete else None
+    standard_total = a.standard_total if complete else None
+    figures: dict[str, Any] = {name: seconds(getattr(a, name)) for name in _SECONDS}
+    figures |= {name: getattr(a, name) for name in _PARTS}
+    quality_count = _ratio(a.good, a.total)
+    figures |= {
+        "availability": _ratio(a.operating, a.pbt),
+        "performance": _ratio(standard_total, a.operating),
+        "quality": _ratio(standard_good, standard_total) if complete else quality_count,
+        "quality_count": quality_count,
+        "oee": _ratio(standard_good, a.pbt),
+        "teep": _ratio(standard_good, a.calendar),
+        "utilization": _ratio(a.pbt, a.calendar),
+        "speed_loss": seconds(a.operating - a.microstop - a.standard_total) if complete else None,
+        "quality_loss": seconds(a.standard_total - a.standard_good) if complete else None,
+        "valuable": seconds(a.standard_good) if complete else None,
+        "flags": _raised(a, provisional),
+    }
+    return figures
+
+
+_SECONDS = (
+    "calendar", "not_scheduled", "planned_stop", "excluded", "setup", "breakdown", "unknown", "microstop", "run", "pbt",
+    "operating",
+)  # fmt: skip
+_PARTS = (
+    "total", "good", "reject", "rework", "offplan_good", "offplan_reject", "breakdowns", "microstops",
+)  # fmt: skip
+
+
+def _time(measured: Measured) -> dict[str, int]:
+    policy = measured.policy
+    ns = measured.tallies[AT_TIME].reshape(len(CLASSES), len(CATEGORIES)).astype(object)
+    shift, planned = ns[SHIFT], ns[PLANNED]
+    through = policy.run_through == "include"
+    ran_off, ran_planned = (int(ns[c][RUN]) if through else 0 for c in (OFF, PLANNED))
+    stopped = int(shift[PLANNED_STOP])
+    as_loss = policy.planned == "loss"
+    left_out = {name: int(shift[at]) for name, at in (("setup", SETUP), ("unknown", UNKNOWN))}
+    excluded = sum(value for name, value in left_out.items() if getattr(policy, name) == "exclude")
+    return {
+        "calendar": int(ns.sum()),
+        "not_scheduled": int(ns[OFF].sum()) - ran_off,
+        "planned_stop": int(planned.sum()) - ran_planned + (0 if as_loss else stopped),
+        "excluded": excluded,
+        "setup": left_out["setup"] if policy.setup == "loss" else 0,
+        "unknown": left_out["unknown"] if policy.unknown == "loss" else 0,
+        "breakdown": int(shift[UNPLANNED]) - measured.microstop + (stopped if as_loss else 0),
+        "microstop": measured.microstop,
+        "run": int(shift[RUN]) + ran_off + ran_planned,
+        "breakdowns": measured.breakdowns,
+        "microstops": measured.microstops,
+    }
+
+
+def _parts(measured: Measured) -> dict[str, int]:
+    policy = measured.policy
+    shape = (len(PLACES), len(GRADES))
+    parts = measured.tallies[AT_PARTS].reshape(shape).astype(object)
+    standard = measured.tallies[AT_IDEAL].reshape(shape).astype(object)
+    no_ideal = measured.tallies[AT_NO_IDEAL].astype(object)
+    on = _on_plan(policy)
+    off = [] if policy.offplan_counts == "include" else [i for i in range(len(PLACES)) if i not in on]
+    counted, aside = parts[on].sum(axis=0), parts[off].sum(axis=0)
+    standards = standard[on].sum(axis=0)
+    reworked = policy.rework == "good"
+    good = int(counted[GOOD] + (counted[REWORK] if reworked else 0))
+    offplan_good = int(aside[GOOD]) if off else 0
+    return {
+        "good": good,
+        "reject": int(counted[REJECT]),
+        "rework": int(counted[REWORK]),
+        "total": int(counted.sum()),
+        "offplan_good": offplan_good,
+        "offplan_reject": int(aside.sum()) - offplan_good if off else 0,
+        "standard_total": int(standards.sum()),
+        "standard_good": int(standards[GOOD] + (standards[REWORK] if reworked else 0)),
+        "no_ideal": int(no_ideal[on].sum()),
+    }
+
+
+def _on_plan(policy: Policy) -> list[int]:
+    if policy.offplan_counts == "include":
+        return list(range(len(PLACES)))
+    if policy.run_through == "include":
+        return [PLACES.index(place) for place in ("off_run", "planned_run", "shift")]
+    return [PLACES.index("shift")]
+
+
+def _flags(measured: Measured) -> dict[str, int]:
+    return dict(zip(COUNTER_FLAGS, measured.tallies[AT_FLAGS].tolist(), strict=True))
+
+
+def _raised(a: Account, provisional: bool) -> list[str]:
+    raised = {
+        "provisional": provisional,
+        "offplan_counts": bool(a.offplan_good or a.offplan_reject),
+        "ideal_cycle_missing": bool(a.no_ideal),
+        "performance_over_100": not a.no_ideal and a.standard_total > a.operating > 0,
+        "counts_without_runtime": a.total != 0 and a.operating == 0,
+        "negative_counts": min(a.good, a.reject, a.rework) < 0,
+    }
+    raised |= {f"counter_{name}": getattr(a, name) > 0 for name in COUNTER_FLAGS}
+    return sorted(name for name, flag in raised.items() if flag)
+
+
+def _ratio(above: int | None, below: int | None) -> float | None:
+    if above is None or not below:
+        return None
+    return above / below

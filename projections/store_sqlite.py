@@ -1,0 +1,170 @@
+"""Store on SQLite: rows and place in one transaction of one connection.
+
+Rules: the connection is in autocommit mode and shared with whoever else writes this file (engine/unit.py); statements are
+compiled once from projections/tables.py; tables that are missing are made when the store is opened. Rows are bound by place, for
+SQLite looks up a parameter's name for every cell of every row.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from functools import cache
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from tailrace.engine.store import Change, Place, Row
+from tailrace.engine.unit import unit
+from tailrace.projections.summaries import summary
+from tailrace.projections.tables import ADD, metadata
+from tailrace.projections.views import VIEWS
+from tailrace.schemas.errors import StaleWriter
+
+_DIALECT = sqlite.dialect(paramstyle="named")
+_BY_PLACE = sqlite.dialect(paramstyle="qmark")
+
+
+class SqliteStore:
+    """The read models in a SQLite file, through a connection that stays its owner's."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        make_tables(connection)
+
+    async def commit(self, projection: str, expected: Place, changes: Sequence[Change], reached: Place) -> None:
+        with unit(self._connection):
+            self._move(projection, expected, reached)
+            for change in changes:
+                self._write(change)
+
+    async def place(self, projection: str) -> Place:
+        return place_of(self._connection, projection)
+
+    def _move(self, projection: str, expected: Place, reached: Place) -> None:
+        stands = place_of(self._connection, projection)
+        if (stands.position, dict(stands.marks)) != (expected.position, dict(expected.marks)):
+            raise StaleWriter(
+                f"{projection}: expected its rows at position {expected.position}, got {stands.position}; another writer was here"
+            )
+        self._connection.execute(
+            "INSERT INTO checkpoint (projection, position, marks) VALUES (?, ?, ?) "
+            "ON CONFLICT (projection) DO UPDATE SET position = excluded.position, marks = excluded.marks",
+            (projection, reached.position, msgspec.msgpack.encode(dict(reached.marks))),
+        )
+
+    def _write(self, change: Change) -> None:
+        by_columns: dict[tuple[str, ...], list[Row]] = {}
+        for row in change.upsert:
+            by_columns.setdefault(tuple(row), []).append(row)
+        for columns, rows in by_columns.items():
+            self._many(_upsert(change.table, columns, change.newest), rows)
+        if change.delete:
+            self._many(_delete(change.table), change.delete)
+        if change.add:
+            self._many(_add(change.table), change.add)
+        for stretch in change.again:
+            for sql, values in _again(change.table):
+                self._connection.execute(sql, values | dict(stretch))
+
+    def _many(self, statement: _Statement, rows: Sequence[Row]) -> None:
+        self._connection.executemany(statement.sql, map(statement.cells, rows))
+
+
+def make_tables(connection: sqlite3.Connection) -> None:
+    """Makes the tables and views that are missing; where none is, nothing is written."""
+    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")}
+    if metadata.tables.keys() | VIEWS.keys() <= there:
+        return
+    with unit(connection):
+        for statement in _schema():
+            connection.execute(statement)
+
+
+def place_of(connection: sqlite3.Connection, projection: str) -> Place:
+    """How far a projection has come, for those who only read."""
+    found = connection.execute(_PLACE, (projection,)).fetchone()
+    return Place(found[0], msgspec.msgpack.decode(found[1], type=dict[str, int])) if found else Place()
+
+
+_PLACE = "SELECT position, marks FROM checkpoint WHERE projection = ?"
+
+
+@cache
+def _schema() -> list[str]:
+    made: list[str] = []
+    for table in metadata.sorted_tables:
+        made.append(str(CreateTable(table, if_not_exists=True).compile(dialect=_DIALECT)))
+        made += [str(CreateIndex(index, if_not_exists=True).compile(dialect=_DIALECT)) for index in table.indexes]
+    for name, view in VIEWS.items():
+        select = view.compile(dialect=_DIALECT, compile_kwargs={"literal_binds": True})
+        made.append(f"CREATE VIEW IF NOT EXISTS {name} AS {select}")
+    return made
+
+
+class _Statement(NamedTuple):
+    """A statement for many rows, and what takes a row's cells in the order of its parameters."""
+
+    sql: str
+    cells: Callable[[Row], tuple[Any, ...]]
+
+
+def _by_place(statement: sa.Insert | sa.Delete) -> _Statement:
+    compiled = statement.compile(dialect=_BY_PLACE)
+    assert isinstance(compiled, SQLCompiler)
+    assert compiled.positiontup is not None
+    names = tuple(compiled.positiontup)
+    if len(names) == 1:  # of one name an itemgetter gives the cell alone
+        (name,) = names
+        return _Statement(str(compiled), lambda row: (row[name],))
+    return _Statement(str(compiled), itemgetter(*names))
+
+
+@cache
+def _upsert(name: str, columns: tuple[str, ...], newest: str) -> _Statement:
+    table = metadata.tables[name]
+    keys = [column.name for column in table.primary_key]
+    statement = insert(table).values({column: sa.bindparam(column) for column in columns})
+    values = {column: statement.excluded[column] for column in columns if column not in keys}
+    if not values:
+        return _by_place(statement.on_conflict_do_nothing(index_elements=keys))
+    stands = statement.excluded[newest] >= table.c[newest] if newest else None
+    return _by_place(statement.on_conflict_do_update(index_elements=keys, set_=values, where=stands))
+
+
+@cache
+def _add(name: str) -> _Statement:
+    table = metadata.tables[name]
+    statement = insert(table).values({column: sa.bindparam(column) for column in table.columns.keys()})  # noqa: SIM118
+    values: dict[str, sa.ColumnElement[Any]] = {}
+    for column in table.columns:
+        given = statement.excluded[column.name]
+        if column.info.get(ADD) == "sum":
+            values[column.name] = column + given
+        elif column.info.get(ADD) == "max":
+            values[column.name] = sa.case((given > column, given), else_=column)
+    if not values:
+        raise ValueError(f"{name}: expected a table whose columns can be added to, got one without")
+    keys = [column.name for column in table.primary_key]
+    return _by_place(statement.on_conflict_do_update(index_elements=keys, set_=values))
+
+
+@cache
+def _again(name: str) -> list[tuple[str, dict[str, Any]]]:
+    """The statements that make a stretch of a table again, and the constants in them."""
+    rule = summary(name)
+    compiled = [statement.compile(dialect=_DIALECT) for statement in (rule.delete, rule.insert)]
+    return [(str(each), {name: value for name, value in each.params.items() if value is not None}) for each in compiled]
+
+
+@cache
+def _delete(name: str) -> _Statement:
+    table = metadata.tables[name]
+    keys = [column == sa.bindparam(column.name) for column in table.primary_key]
+    return _by_place(sa.delete(table).where(*keys))
