@@ -1,0 +1,185 @@
+"""REST `/api/v1`: the same questions as CLI and dashboard, OpenAPI 3.1 at `/api/docs`, and changes as they come at `live`.
+
+Rules: lists are {"items": […], "next": cursor|null}; times are ISO 8601 with offset or Unix seconds; ratios are 0..1; an error is
+problem+json (RFC 9457) in the words of the error. Reading blocks a thread, never the loop.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Litestar, Router, get, post
+from litestar.datastructures import State
+from litestar.openapi.config import OpenAPIConfig
+from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetailsException, ProblemDetailsPlugin
+from litestar.response import ServerSentEvent
+
+from tailrace import __version__
+from tailrace.app import compose
+from tailrace.app.api_docs import ApiPage
+from tailrace.app.edits import EditConflict, assign_reason
+from tailrace.app.live import Changes
+from tailrace.app.oee_query import oee as oee_of
+from tailrace.engine.log import Log
+from tailrace.projections import queries
+from tailrace.schemas.answer import AnomalyItem, MachineItem, OeeItem, Page, ReasonEdit, SignalItem, StopItem
+from tailrace.schemas.errors import Conflict, InvalidInput, NotFound, TailraceError, Unavailable
+from tailrace.schemas.instant import HOUR, parse_instant
+
+WINDOW = 8 * HOUR
+Cursor = Annotated[str | None, QueryParameter(description="`next` of the page before")]
+Limit = Annotated[int, QueryParameter(ge=1, le=queries.LIMIT_MAX, description="rows in a page")]
+Machine = Annotated[str | None, QueryParameter(description="only this machine")]
+AsOf = Annotated[str | None, QueryParameter(description="count nothing that is stamped later")]
+From = Annotated[str | None, QueryParameter(name="from", description="start, ISO 8601 with offset or Unix seconds")]
+To = Annotated[str | None, QueryParameter(name="to", description="end, exclusive")]
+Open = Annotated[bool, QueryParameter(name="open", description="only those that are not over")]
+
+
+class Served(msgspec.Struct, frozen=True):
+    """What the handlers need: the folder, the log that takes edits, how `up` is, and who tells of changes."""
+
+    directory: Path
+    log: Log
+    status: Callable[[], Mapping[str, Any]]
+    changes: Changes
+    clock: Callable[[], int] = time.time_ns
+
+
+@get("/machines", sync_to_thread=True)
+def machines(state: State, cursor: Cursor = None, limit: Limit = 100) -> Page[MachineItem]:
+    """Every machine, where it stands and what it does now."""
+    with compose.read_store(_served(state).directory) as connection:
+        return queries.machines(connection, cursor=cursor, limit=limit)
+
+
+@get("/oee", sync_to_thread=True)
+def oee(state: State, machine: Machine = None, start: From = None, end: To = None, as_of: AsOf = None) -> Page[OeeItem]:
+    """One item a machine, with the figures of docs/oee.md; without parameters all machines over the last 8 hours."""
+    served = _served(state)
+    until = _instant("to", end) or served.clock()
+    since = _instant("from", start) or until - WINDOW
+    if since >= until:
+        raise InvalidInput(f"expected from before to, got {start} and {end}")
+    with compose.reading(served.directory) as log:
+        names = [machine] if machine else log.machines()
+    given = _instant("as_of", as_of)
+    return Page([oee_of(served.directory, name, [(since, until)], given)[0] for name in names])
+
+
+@get("/stops", sync_to_thread=True)
+def stops(
+    state: State, machine: Machine = None, start: From = None, end: To = None, cursor: Cursor = None, limit: Limit = 100
+) -> Page[StopItem]:
+    """Stops that have a part in [from, to), newest first."""
+    served = _served(state)
+    window = {"start": _instant("from", start), "end": _instant("to", end)}
+    with compose.read_store(served.directory) as connection:
+        return queries.stops(connection, served.clock(), machine=machine, **window, cursor=cursor, limit=limit)
+
+
+@post("/stops/{stop_id:str}/reason", status_code=200)
+async def give_reason(state: State, stop_id: FromPath[str], data: JSONBody[ReasonEdit]) -> StopItem:
+    """Says what a stop was; 409 with both versions when somebody else was faster."""
+    served = _served(state)
+    return await assign_reason(served.directory, served.log, stop_id, data, served.clock)
+
+
+@get("/signals", sync_to_thread=True)
+def signals(state: State, machine: Machine = None, cursor: Cursor = None, limit: Limit = 100) -> Page[SignalItem]:
+    """The latest reading of each signal."""
+    with compose.read_store(_served(state).directory) as connection:
+        return queries.signals(connection, machine=machine, cursor=cursor, limit=limit)
+
+
+@get("/anomalies", sync_to_thread=True)
+def anomalies(
+    state: State,
+    machine: Machine = None,
+    start: From = None,
+    end: To = None,
+    open_only: Open = False,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Page[AnomalyItem]:
+    """Alarms of the anomaly models that have a part in [from, to), newest first."""
+    window = {"start": _instant("from", start), "end": _instant("to", end)}
+    with compose.read_store(_served(state).directory) as connection:
+        return queries.anomalies(connection, machine=machine, **window, open_only=open_only, cursor=cursor, limit=limit)
+
+
+@get("/status", sync_to_thread=True)
+def status(state: State) -> dict[str, Any]:
+    """Machines, the account of each source in events, and how `up` is."""
+    from tailrace.app.cli_status import account  # noqa: PLC0415  the command and this handler show the same
+
+    served = _served(state)
+    return account(served.directory) | {"up": dict(served.status())}
+
+
+@get("/live")
+async def live(state: State) -> ServerSentEvent:
+    """Server-sent events: `machine` and `stop` items as they change, and `reached`, the position in the log."""
+    return ServerSentEvent(_events(_served(state)))
+
+
+def api(served: Served) -> Litestar:
+    """The application, to be mounted at /api."""
+    handlers = [machines, oee, stops, give_reason, anomalies, signals, status, live]
+    return Litestar(
+        [Router("/v1", route_handlers=handlers)],
+        state=State({"served": served}),
+        logging_config=None,
+        openapi_config=OpenAPIConfig(
+            "Tailrace", __version__, path="/docs", use_handler_docstrings=True, render_plugins=[ApiPage(path="/")]
+        ),
+        plugins=[
+            ProblemDetailsPlugin(
+                ProblemDetailsConfig(
+                    enable_for_all_http_exceptions=True,
+                    exception_to_problem_detail_map={kind: _problem for kind, _ in _STATUS},
+                )
+            )
+        ],
+    )
+
+
+def _served(state: State) -> Served:
+    found = state.served
+    assert isinstance(found, Served)
+    return found
+
+
+def _instant(name: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        return parse_instant(float(text) if text.replace(".", "", 1).isdigit() else text)
+    except InvalidInput as error:
+        raise InvalidInput(f"{name}: {error}") from None
+
+
+async def _events(served: Served) -> AsyncIterator[dict[str, Any]]:
+    async for name, item in served.changes.follow():
+        yield {"event": name, "data": msgspec.json.encode(item).decode()}
+
+
+def _problem(error: TailraceError) -> ProblemDetailsException:
+    """The error in its own words; a conflict carries both versions."""
+    code = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
+    extra = {"current": error.current, "proposed": error.proposed} if isinstance(error, EditConflict) else None
+    return ProblemDetailsException(detail=str(error), status_code=code, title=_TITLES[code], extra=extra)
+
+
+_STATUS: list[tuple[type[TailraceError], int]] = [
+    (NotFound, 404),
+    (InvalidInput, 400),
+    (Conflict, 409),
+    (Unavailable, 503),
+]
+_TITLES = {400: "Bad request", 404: "Not found", 409: "Conflict", 500: "Internal error", 503: "Unavailable"}

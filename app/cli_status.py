@@ -1,0 +1,114 @@
+"""`tailrace status`: which machines and sources there are, and what became of what they sent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from tailrace.app import cli_options as options
+from tailrace.app import compose, declared
+from tailrace.app.audit import parked
+from tailrace.app.output import console, note, put_json, table
+from tailrace.projections.audit import NOTED
+from tailrace.schemas.errors import InvalidSettings, TailraceError, Unavailable
+from tailrace.schemas.event import OWN
+from tailrace.schemas.instant import SECOND, format_instant, parse_instant
+
+
+@click.command("status", short_help="Machines, sources and what became of what they sent.")
+@options.directory
+@options.as_json
+def status_(directory: Path | None, as_json: bool) -> None:
+    """Show machines, the account of each source, and how a running `tailrace up` is."""
+    found = status(options.folder(directory))
+    if as_json:
+        put_json(found)
+        return
+    _show(found)
+
+
+def status(directory: Path) -> dict[str, Any]:
+    """The account of a folder, brought up to date; `up` is what a running owner says, or None."""
+    try:
+        compose.catch_up(directory)
+    except InvalidSettings:
+        raise
+    except TailraceError as error:
+        note(f"tailrace: {error}")
+    held = [msgspec.to_builtins(each) for each in parked(directory)]
+    return account(directory) | {"parked": held, "up": asyncio.run(_live(directory))}
+
+
+def account(directory: Path) -> dict[str, Any]:
+    """What the rows and the log of a folder say: received = appended + duplicate + quarantined, in events, by source."""
+    with compose.reading(directory) as log, compose.read_store(directory) as connection:
+        appended = {source: events for source, events in log.sources().items() if source != OWN}
+        noted = {source: counts for source, *counts in connection.execute(NOTED)}
+        sources = []
+        for source in sorted(appended | noted):
+            new, (duplicate, quarantined) = appended.get(source, 0), noted.get(source, (0, 0))
+            received = new + duplicate + quarantined
+            counts = {"received": received, "appended": new, "duplicate": duplicate, "quarantined": quarantined}
+            sources.append({"source": source, **counts})
+        heard = {each["source"] for each in sources if each["received"]}
+        return {
+            "machines": log.machines(),
+            "sources": [each for each in sources if each["source"] in heard],
+            "idle": [name for name in declared.read(directory).sources if name not in heard],
+            "log": {"events": log.events_count(), "records": log.end()},
+        }
+
+
+def _to_seconds(text: str) -> str:
+    """A time without its fractions, for people; programs get all of it."""
+    return format_instant(parse_instant(text) // SECOND * SECOND)
+
+
+async def _live(directory: Path) -> Mapping[str, Any] | None:
+    if compose.owner_of(directory) is None:
+        return None
+    log = compose.SocketLog(directory)
+    try:
+        return await log.status()
+    except Unavailable:
+        return None
+    finally:
+        await log.close()
+
+
+def _show(found: Mapping[str, Any]) -> None:
+    out = console()
+    machines = found["machines"]
+    shown = ", ".join(machines[:12]) + (f" … and {len(machines) - 12} more" if len(machines) > 12 else "")
+    out.print(f"machines  {len(machines)}: {shown}" if machines else "machines  none yet")
+    out.print(f"log       {found['log']['events']} events in {found['log']['records']} records")
+    columns = ["source", "received", "appended", "duplicate", "quarantined"]
+    if found["sources"]:
+        out.print(table(columns, [[each[column] for column in columns] for each in found["sources"]]))
+    for name in found["idle"]:
+        out.print(f"idle      {name}: nothing came from it yet")
+    for each in found["parked"]:
+        machine = each["machine"] or "the site"
+        out.print(
+            f"parked    {machine}: {each['id']} at position {each['position']} holds up {each['waiting']} events in "
+            f"{', '.join(each['topologies'])}: {each['reason']}"
+        )
+    live = found["up"]
+    if live is None:
+        out.print("up        not running")
+        return
+    out.print(f"up        process {live['pid']}")
+    for each in live["sources"]:
+        state = "connected" if each["connected"] else "not connected"
+        out.print(f"          {each['source']}: {state} since {_to_seconds(each['since'])} {each['detail']}".rstrip())
+        if each["at_least_once"]:
+            out.print(
+                f"          {each['source']}: its messages carry no identity, so a repeat counts again (at least once)"
+            )
+    for what, trouble in live["troubles"].items():
+        out.print(f"          {what}: {trouble}")

@@ -1,0 +1,150 @@
+"""Which adapter is behind which port: the only place that knows. A data folder holds `events.db` and `read.db`.
+
+Rules: one process owns a folder and appends; every other one appends through it and reads the files. `events.db` is the
+truth; `read.db` (derived events, checkpoints, read models) can be deleted and is made again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Container, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+from tailrace.app.pipeline import PLACE, Pipeline, drive
+from tailrace.app.same_log import require_same_log
+from tailrace.connectors.checkpoints_sqlite import SqliteCheckpoints
+from tailrace.connectors.derived_sqlite import SqliteDerivedLog
+from tailrace.connectors.log_socket import LogServer, SocketLog, serve
+from tailrace.connectors.log_sqlite import SqliteLog
+from tailrace.connectors.log_sqlite_file import EVENTS_FILE, words
+from tailrace.connectors.log_sqlite_reader import LogReader
+from tailrace.connectors.mqtt_settings import MqttSettings
+from tailrace.connectors.opcua_settings import OpcUaSettings
+from tailrace.connectors.ownership import Owner, Ownership, own, owner_of
+from tailrace.engine.projector import Projector
+from tailrace.engine.source import Source
+from tailrace.engine.worker import Worker
+from tailrace.projections.anomaly import AnomalyRows
+from tailrace.projections.audit import AuditRows
+from tailrace.projections.facts import FactRows
+from tailrace.projections.now import NowRows
+from tailrace.projections.oee import OeeRows
+from tailrace.projections.parked import ParkedRows
+from tailrace.projections.rollup import RollupRows
+from tailrace.projections.stops import StopRows
+from tailrace.projections.store_sqlite import SqliteStore, make_tables, place_of
+from tailrace.schemas.errors import InvalidSettings, Owned, Unavailable
+from tailrace.topologies.anomaly import Anomaly
+from tailrace.topologies.oee import Oee
+from tailrace.topologies.rollup import Rollup
+from tailrace.topologies.shifts import Shifts
+from tailrace.topologies.stops import Stops
+
+READ_FILE = "read.db"
+TOPOLOGIES = (Oee.name, Stops.name, Shifts.name, Rollup.name, Anomaly.name)
+BATCH = 500
+BUSY_S = 5.0
+
+
+def source_of(settings: OpcUaSettings | MqttSettings) -> Source:
+    """The source that a plant file describes."""
+    # Drivers take up to a second to import, and most commands need none.
+    if isinstance(settings, MqttSettings):
+        from tailrace.connectors.source_mqtt import MqttSource  # noqa: PLC0415
+
+        return MqttSource(settings)
+    from tailrace.connectors.source_opcua import OpcUaSource  # noqa: PLC0415
+
+    return OpcUaSource(settings)
+
+
+def events_file(directory: Path) -> Path:
+    """The log of a data folder; raises InvalidSettings where there is none."""
+    path = directory / EVENTS_FILE
+    if not path.is_file():
+        what = "no such folder" if not directory.is_dir() else f"a folder without {EVENTS_FILE}"
+        raise InvalidSettings(
+            f"{directory}: expected a data folder, got {what}; name it with --dir, or make one with "
+            "`tailrace import` or `tailrace up`"
+        )
+    return path
+
+
+@contextmanager
+def reading(directory: Path) -> Iterator[LogReader]:
+    """The log of a data folder, whoever owns it."""
+    with closing(LogReader(events_file(directory))) as reader:
+        yield reader
+
+
+@contextmanager
+def read_store(directory: Path) -> Iterator[sqlite3.Connection]:
+    """A connection to the read models, made when missing."""
+    path = directory / READ_FILE
+    try:
+        connection = sqlite3.connect(path, BUSY_S, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise Unavailable(f"{path}: {_hint(error)}") from error
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        make_tables(connection)
+        yield connection
+    except sqlite3.Error as error:
+        raise Unavailable(f"{path}: {_hint(error)}") from error
+    finally:
+        connection.close()
+
+
+@contextmanager
+def pipeline(
+    directory: Path, *, batch: int = BATCH, into: Path | None = None, only: Container[str] = TOPOLOGIES
+) -> Iterator[Pipeline]:
+    """Everything that is made of the log of a data folder; into: the folder of the rows, where it is another one."""
+    events = SocketLog(directory)
+    with read_store(into or directory) as connection:
+        try:
+            store, derived = SqliteStore(connection), SqliteDerivedLog(connection)
+            checkpoints = SqliteCheckpoints(connection)
+            found = [each for each in (Oee(), Stops(), Shifts(), Rollup(), Anomaly()) if each.name in only]
+            said = (OeeRows(), StopRows(), RollupRows(), AnomalyRows(), ParkedRows())
+            yield Pipeline(
+                connection,
+                store,
+                [Worker(each, events, derived, checkpoints, batch=batch) for each in found],
+                [Projector(store, rows, derived, batch=batch) for rows in said],
+                [Projector(store, rows, events, batch=batch) for rows in (FactRows(), AuditRows(), NowRows())],
+                lambda: _require_same_log(directory, into or directory, connection),
+            )
+        finally:
+            drive(events.close())
+
+
+def listens(directory: Path) -> bool:
+    """Whether the owner of a folder takes appends from others: `up` does, a command that owns it for a moment does not."""
+    owner = owner_of(directory)
+    return owner is not None and (directory / owner.socket).exists()
+
+
+def catch_up(directory: Path) -> None:
+    """Folds what the log has and the rows have not, unless somebody owns the folder and does it."""
+    with reading(directory) as log, read_store(directory) as connection:
+        require_same_log(directory / READ_FILE, connection, log)
+        behind = place_of(connection, PLACE).position < log.end()
+    if behind:
+        with suppress(Owned), own(directory), pipeline(directory) as folding:
+            folding.drain()
+            folding.checkpoint()
+
+
+def _require_same_log(directory: Path, rows: Path, connection: sqlite3.Connection) -> None:
+    with reading(directory) as log:
+        require_same_log(rows / READ_FILE, connection, log)
+
+
+def _hint(error: sqlite3.Error) -> str:
+    return f"{words(error)}; this file can be deleted, it is made again from {EVENTS_FILE}"
+
+
+__all__ = ["EVENTS_FILE", "LogServer", "Owner", "Ownership", "SocketLog", "SqliteLog", "own", "owner_of", "serve"]

@@ -1,0 +1,138 @@
+"""`oee` of a data folder: the machine's state as of what the rows hold, and the rows themselves, in one picture of the store.
+
+Rules: the state is the newest checkpoint with the machine's later records folded onto it, up to the place of the rows. Whole
+minutes that are closed are summed from the rows; the rest of a window is tallied from the state by the code that made the
+rows (topologies/tally.py).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tailrace.app import compose
+from tailrace.app.known import require_in
+from tailrace.app.oee_answer import Sums, answer, totals
+from tailrace.app.pipeline import PLACE, drive
+from tailrace.connectors.checkpoints_sqlite import SqliteCheckpoints
+from tailrace.connectors.log_sqlite_reader import LogReader
+from tailrace.engine.checkpoints import Manifest
+from tailrace.engine.parking import PAGE, lot_of, wrong
+from tailrace.projections.store_sqlite import place_of
+from tailrace.schemas.bucket import COLUMNS
+from tailrace.schemas.errors import NotFound
+from tailrace.schemas.instant import MINUTE, format_instant
+from tailrace.topologies.machine import Machine
+from tailrace.topologies.oee import Oee, OeeState, without
+from tailrace.topologies.tally import Ints
+
+BATCH = 500
+
+
+def oee(
+    directory: Path, machine: str, windows: Sequence[tuple[int, int]], as_of: int | None = None
+) -> list[dict[str, Any]]:
+    """The figures of docs/oee.md of each window [from, to) in ns; raises NotFound for a machine without an event."""
+    with asked(directory, machine) as (log, connection, facts):
+        watermark = None if as_of is None else log.observed(machine, as_of)
+        return [figures(connection, facts, start, end, as_of, watermark) for start, end in windows]
+
+
+@contextmanager
+def asked(directory: Path, machine: str) -> Iterator[tuple[LogReader, sqlite3.Connection, Machine]]:
+    """The log, one picture of the rows, and the machine's facts as of these rows; raises NotFound as `oee` does."""
+    with compose.reading(directory) as log, compose.read_store(directory) as connection:
+        require_in(log, machine)
+        with _snapshot(connection):
+            state = _state(connection, log, machine)
+            if machine not in state.machines:
+                raise NotFound(f"machine {machine!r} has events, but none of them is folded yet; ask again in a moment")
+            yield log, connection, state.machine(machine)
+
+
+def figures(
+    connection: sqlite3.Connection,
+    facts: Machine,
+    start: int,
+    end: int,
+    as_of: int | None = None,
+    watermark: int | None = None,
+) -> dict[str, Any]:
+    """The figures of one window, from the rows and facts of `asked`."""
+    found = answer(facts, start, end, as_of, watermark, _summed(connection, facts))
+    shown = {"machine": facts.name, "from": format_instant(start), "to": format_instant(end)}
+    stop = end if as_of is None else min(end, as_of)
+    return shown | found | {"revision": _revision(connection, facts.name, start, stop)}
+
+
+def _state(connection: sqlite3.Connection, log: LogReader, machine: str) -> OeeState:
+    """The machine's state at the place of the rows.
+
+    A worker makes a checkpoint when a stream is parked or goes on, so what is parked after the newest one was parked in it.
+    """
+    checkpoints = SqliteCheckpoints(connection)
+    reached = place_of(connection, PLACE).position
+    found = [m for m in drive(checkpoints.manifests(Oee.name, Oee.version)) if m.position <= reached]
+    base = max(found, key=lambda manifest: manifest.position, default=None)
+    state = Oee().restore(base.marks if base else {}, lambda page: _page(checkpoints, base, page))
+    state.only(machine)
+    parked = lot_of(_page(checkpoints, base, PAGE))
+    after = base.position if base else 0
+    while records := [r for r in log.read_machine(machine, after, BATCH) if r.position <= reached]:
+        state.fold([record for record in records if record.machine not in parked and not wrong(record)])
+        after = records[-1].position
+    return state
+
+
+def _page(checkpoints: SqliteCheckpoints, base: Manifest | None, name: str) -> bytes | None:
+    return checkpoints.page(Oee.name, Oee.version, name, base.position) if base else None
+
+
+def _summed(connection: sqlite3.Connection, facts: Machine) -> Sums:
+    """Sums over [a, b): closed whole minutes from the rows, the rest from the facts."""
+
+    def sums(a: int, b: int) -> Ints:
+        lo, hi = -(-a // MINUTE) * MINUTE, min(b // MINUTE * MINUTE, facts.head.closed)
+        lo = max(lo, facts.head.first // MINUTE * MINUTE)
+        found = np.zeros(len(COLUMNS), np.int64)
+        rest = a
+        for start, stop in without(lo, hi, facts.head.skipped) if lo < hi else ():
+            found += _rows(connection, facts.name, start, stop)
+            found += totals(facts, rest, start)
+            rest = stop
+        return found + totals(facts, rest, b)
+
+    return sums
+
+
+def _rows(connection: sqlite3.Connection, machine: str, start: int, stop: int) -> Ints:
+    row = connection.execute(_SUMS, (machine, start, stop)).fetchone()
+    return np.array(row, np.int64)
+
+
+def _revision(connection: sqlite3.Connection, machine: str, start: int, stop: int) -> int:
+    """The largest revision of the buckets that have a part in [start, stop); 0 = there is none."""
+    return int(connection.execute(_REVISION, (machine, start - MINUTE, stop)).fetchone()[0])
+
+
+_SUMS = (
+    "SELECT "
+    + ", ".join(f"ifnull(sum({name}), 0)" for name in COLUMNS)
+    + " FROM oee_bucket WHERE machine = ? AND start_ns >= ? AND start_ns < ?"
+)
+_REVISION = "SELECT ifnull(max(revision), 0) FROM oee_bucket WHERE machine = ? AND start_ns > ? AND start_ns < ?"
+
+
+@contextmanager
+def _snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    """One picture of the store for several questions."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK")

@@ -1,0 +1,174 @@
+"""The plant file: what stands in plant.yaml, as types (docs/plant.md shows a whole one).
+
+Rules: every field is read by something. A wrong file ends in InvalidSettings with line, field, expected, got and what to do.
+What a plant file says of machines and definitions becomes events when `tailrace up` starts, and only then counts.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+import msgspec
+
+from tailrace.app.checked import convert, located, nearest
+from tailrace.app.yaml_lines import Document
+from tailrace.app.yaml_lines import Path as Place
+from tailrace.connectors.kafka_settings import KafkaSettings
+from tailrace.connectors.mqtt_settings import MqttSettings
+from tailrace.connectors.opcua_settings import OpcUaSettings
+from tailrace.engine.ingest import Signals
+from tailrace.schemas import line
+from tailrace.schemas.errors import InvalidSettings
+from tailrace.schemas.event import Counter, CounterName, Policy
+from tailrace.schemas.instant import Instant, parse_span
+
+FILE = "plant.yaml"
+DATA = "tailrace-data"
+
+SourceSettings = OpcUaSettings | MqttSettings
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=line.KEY_MAX)]
+
+
+class Site(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """name: the ISA-95 site. definition: the OEE definition of every machine that names none.
+
+    timezone: the zone in which the page shows times, by its IANA name: `Europe/Berlin`.
+    """
+
+    name: Name
+    definition: str = ""
+    timezone: str = "UTC"
+
+
+class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """area, line: where it stands. definition: its OEE definition. counters: how its cumulative counters behave.
+
+    signals: the only signals that are taken from it; a reading with another one is quarantined. Absent: any.
+    units: the unit of each signal's numbers, as it is shown beside them: `MachineTemp: °C`.
+    """
+
+    area: str = ""
+    line: str = ""
+    definition: str = ""
+    counters: dict[CounterName, Counter] = {}
+    signals: list[Name] | None = None
+    units: dict[str, str] = {}
+
+
+class PlantPolicy(Policy, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How buckets become an OEE (docs/oee.md); the first word of each is the default. microstop_s: seconds."""
+
+    microstop_s: Annotated[float, msgspec.Meta(ge=0, le=10**9)] = 300.0  # type: ignore[assignment]
+
+    @property
+    def policy(self) -> Policy:
+        """The same as it stands in an event."""
+        fields = {name: getattr(self, name) for name in Policy.__struct_fields__}
+        return Policy(**fields | {"microstop_s": parse_span(self.microstop_s)})
+
+
+class Definition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A version of how OEE is computed. valid_from: from when; version 1 may go without. A used version is never changed."""
+
+    name: Name
+    version: Annotated[int, msgspec.Meta(ge=1)] = 1
+    valid_from: Instant | None = None
+    policy: PlantPolicy = PlantPolicy()
+
+
+class Plant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A plant file. data: the data folder, seen from the plant file; `--dir` goes before it. Absent: ./tailrace-data.
+
+    log: where the log is when it is not in the data folder.
+    """
+
+    site: Site
+    data: Annotated[str, msgspec.Meta(min_length=1)] | None = None
+    machines: dict[str, Machine] = {}
+    definitions: list[Definition] = []
+    sources: list[SourceSettings] = []
+    log: KafkaSettings | None = None
+
+    @property
+    def signals(self) -> Signals:
+        """The declared signals of each machine that declares any."""
+        return {name: frozenset(m.signals) for name, m in self.machines.items() if m.signals is not None}
+
+
+def load(path: Path) -> Plant:
+    """The plant in a file; raises InvalidSettings."""
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        raise InvalidSettings(f"{path}: expected a plant file, got nothing there; `tailrace init` writes one") from None
+    except UnicodeDecodeError as error:
+        raise InvalidSettings(f"{path}: expected text in UTF-8, got byte {error.object[error.start]:#04x}") from None
+    except OSError as error:
+        raise InvalidSettings(f"{path}: expected a plant file that can be read, got: {error.strerror}") from None
+    document = Document(text, str(path))
+    plant = convert(document, Plant, str(path))
+    for place, problem in _problems(plant):
+        raise located(document, place, problem, str(path))
+    return plant
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a plant file."""
+    made = msgspec.json.schema(Plant, schema_hook=_schema)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Tailrace plant file", **made}
+
+
+def _problems(plant: Plant) -> list[tuple[Place, str]]:
+    """What types cannot say: names that are nobody's, and names that are two things'."""
+    found: list[tuple[Place, str]] = []
+    known = {definition.name for definition in plant.definitions}
+
+    def named(place: Place, name: str) -> None:
+        if name and name not in known:
+            found.append((place, f"expected a definition of this file, got {name!r}; {nearest(name, known)}"))
+
+    named(("site", "definition"), plant.site.definition)
+    found += [(("site", "timezone"), problem) for problem in _zone_problems(plant.site.timezone)]
+    for name, machine in plant.machines.items():
+        if not 0 < len(name) <= line.KEY_MAX or not name.isprintable():
+            found.append((("machines", name), f"expected a name of 1 to {line.KEY_MAX} printable characters"))
+        named(("machines", name, "definition"), machine.definition)
+    for i, each in enumerate(plant.definitions):
+        if each.version > 1 and each.valid_from is None:
+            found.append(
+                (("definitions", i), f"expected valid_from for version {each.version}: from when it holds; add it")
+            )
+    found += _repeated("definitions", [f"{each.name}@{each.version}" for each in plant.definitions])
+    found += _repeated("sources", [each.name for each in plant.sources])
+    return found
+
+
+def _zone_problems(name: str) -> list[str]:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        close = difflib.get_close_matches(name, available_timezones(), 1)
+        hint = f"did you mean {close[0]!r}?" if close else "`timedatectl list-timezones` shows them"
+        return [f"expected the IANA name of a time zone, like Europe/Berlin, got {name!r}; {hint}"]
+    return []
+
+
+def _repeated(field: str, names: list[str]) -> list[tuple[Place, str]]:
+    return [
+        ((field, i), f"expected each name once, got {name!r} again")
+        for i, name in enumerate(names)
+        if name in names[:i]
+    ]  # fmt: skip
+
+
+def _schema(kind: type) -> dict[str, Any]:
+    if kind is Instant:
+        return {
+            "description": "ISO 8601 with offset, or Unix seconds",
+            "anyOf": [{"type": "string", "format": "date-time"}, {"type": "number", "minimum": 0}],
+        }
+    raise NotImplementedError(kind.__name__)
