@@ -1,0 +1,220 @@
+"""The vectors of ../shared/oee as events, as lines of an events file, and as what must come out.
+
+Timeline, counter and summary vectors are stories of one machine; aggregate, line and calendar vectors are only loaded.
+
+Rules: a vector's zero is EPOCH; plans (machine, definition, calendar) are stamped PLANNED, long before any event of any vector.
+Every vector is a machine of its own named after it, with ids of its own, so all of them fit into one store. Ideal cycles
+become whole nanoseconds, which is why comparison is 1e-9 relative (absolute below 1).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+import pytest
+
+from components import SHARED
+from tailrace.schemas import codec
+from tailrace.schemas.event import (
+    CalendarSet,
+    ClockTicked,
+    Counter,
+    CounterName,
+    CounterRead,
+    DefinitionSet,
+    Event,
+    Interval,
+    MachineRegistered,
+    PartsCounted,
+    Policy,
+    ProductChanged,
+    ReasonAssigned,
+    StateChanged,
+)
+from tailrace.schemas.instant import DAY, Instant, Span, parse_instant
+
+FILES = ("vectors_dev.json", "random_dev.json")
+EPOCH = int(parse_instant("2026-01-05T00:00:00Z"))
+PLANNED = Instant(EPOCH - 5 * DAY)
+SECOND = 10**9
+OPEN = {"sum-nee": "NEE, which takes set-up out of the losses, is not a figure of a result"}
+"""Vectors that have to fail yet, and why."""
+
+Vector = dict[str, Any]
+
+
+def load(*kinds: str) -> list[Vector]:
+    """The vectors of these kinds (of all, without any), in the files' order; none where the folder is absent."""
+    paths = [SHARED / "oee" / name for name in FILES]
+    found = [vector for path in paths if path.exists() for vector in json.loads(path.read_text())["vectors"]]
+    return [vector for vector in found if not kinds or vector["kind"] in kinds]
+
+
+def params(*kinds: str, open_: Mapping[str, str] = MappingProxyType({})) -> list[Any]:
+    """One pytest parameter a vector, by id; a skipped one where the folder is absent. open_: why an id has to fail yet."""
+    absent = pytest.param(None, id="none", marks=pytest.mark.skip(reason="../shared is not here"))
+    return [_param(vector, open_.get(vector["id"])) for vector in load(*kinds)] or [absent]
+
+
+def _param(vector: Vector, reason: str | None) -> Any:
+    marks = [] if reason is None else [pytest.mark.xfail(reason=reason, strict=True)]
+    return pytest.param(vector, id=vector["id"], marks=marks)
+
+
+def exact(number: object) -> Fraction:
+    """An int, a decimal or an `a/b` as it stands in a vector."""
+    return Fraction(str(number))
+
+
+def ns(seconds: object) -> int:
+    """Seconds of a vector as the nearest nanosecond."""
+    return round(exact(seconds) * SECOND)
+
+
+def instant(seconds: object) -> Instant:
+    """A vector's time as an instant."""
+    return Instant(EPOCH + ns(seconds))
+
+
+def machine(vector: Vector) -> str:
+    """The machine that a vector plays on."""
+    return str(vector["id"])
+
+
+def window(vector: Vector) -> tuple[int, int, int | None]:
+    """(from, to, as-of) in ns; a counter vector's holds all of its readings, a summary's its calendar time or one second."""
+    as_of = vector.get("as_of")
+    if vector["kind"] == "summary":
+        given = vector["input"]
+        return EPOCH, int(instant(given.get("calendar_s", given["planned_s"]) or 1)), None
+    if vector["kind"] == "counter":
+        times = [instant(reading["t"]) for reading in vector["input"]["readings"]]
+        return min(times), max(times) + 1, None
+    start, end = vector["window"]
+    return instant(start), instant(end), None if as_of is None else instant(as_of)
+
+
+def policy(vector: Vector) -> Policy:
+    """The vector's policy over the defaults, its state map included."""
+    given = {"state_map": vector["state_map"]} if "state_map" in vector else {}
+    given |= vector.get("policy", {})
+    if "microstop_s" in given:
+        given["microstop_s"] = Span(ns(given["microstop_s"]))
+    return Policy(**given)
+
+
+def events(vector: Vector) -> list[Event]:
+    """A timeline or counter vector as events, in the order in which the vector lists them."""
+    found = list(_STORIES[vector["kind"]](vector))
+    return [e if e.id else msgspec.structs.replace(e, id=f"{machine(vector)}:{i}") for i, e in enumerate(found)]
+
+
+def lines(vector: Vector) -> bytes:
+    """The same events as an events file."""
+    return b"".join(codec.to_line(event) + b"\n" for event in events(vector))
+
+
+def expected(vector: Vector) -> dict[str, Any]:
+    """What the vector says, as fractions, None and sets of flags; of a counter vector only the sum of its deltas."""
+    if vector["kind"] == "counter":
+        return {"total": exact(vector["expect"]["total"])}
+    return {name: _expected(value) for name, value in vector["expect"].items()}
+
+
+def differences(wanted: Mapping[str, Any], got: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """{key: (wanted, got)} where a result is not what the vector says; sets compare whole, numbers to 1e-9."""
+    missing = object()
+    found = {name: got.get(name, missing) for name in wanted}
+    return {
+        name: (wanted[name], value)
+        for name, value in found.items()
+        if value is missing or not _agree(wanted[name], value)
+    }
+
+
+def _agree(wanted: Any, got: Any) -> bool:
+    if wanted is None or got is None:
+        return wanted is got
+    if isinstance(wanted, (set, frozenset, list)):
+        return wanted == type(wanted)(got)
+    return bool(abs(wanted - Fraction(got)) <= max(Fraction(1), abs(wanted)) / 10**9)
+
+
+def _expected(value: Any) -> Any:
+    if isinstance(value, list):
+        return frozenset(value)
+    return None if value is None else exact(value)
+
+
+def _counter_vector(vector: Vector) -> Iterator[Event]:
+    given = vector["input"]
+    yield _registered(vector, {"total": given["config"]} if "config" in given else {})
+    for reading in given["readings"]:
+        yield CounterRead(counter="total", value=reading["value"], **_base(vector, reading))
+
+
+def _summary_vector(vector: Vector) -> Iterator[Event]:
+    """Totals as the shortest day that has them: run, then set-up, then a breakdown to the shift's end."""
+    given = vector["input"]
+    policy = Policy(microstop_s=Span(0))
+    yield _registered(vector, {})
+    yield DefinitionSet(t=PLANNED, name=machine(vector), version=1, policy=policy, valid_from=PLANNED)
+    shift = Interval(kind="shift", start=instant(0), end=instant(given["planned_s"]))
+    yield CalendarSet(machine=machine(vector), t=PLANNED, intervals=[shift])
+    yield ProductChanged(product="A", ideal_cycle=Span(ns(given["ideal_cycle_s"])), **_base(vector, {"t": 0}))
+    ran, set_up = given["run_s"], given.get("setup_s", 0)
+    for i, (t, state) in enumerate(((0, "running"), (ran, "setup"), (ran + set_up, "fault"))):
+        yield StateChanged(state=state, **_base(vector, {"t": t, "seq": i}))
+    good, reject = given["good"], given["total"] - given["good"]
+    yield PartsCounted(good=good, reject=reject, **_base(vector, {"t": 0}))
+
+
+def _timeline_vector(vector: Vector) -> Iterator[Event]:
+    yield _registered(vector, vector.get("counter_config", {}))
+    yield DefinitionSet(t=PLANNED, name=machine(vector), version=1, policy=policy(vector), valid_from=PLANNED)
+    if vector.get("schedule") is not None:
+        intervals = [
+            Interval(kind=i["kind"], start=instant(i["from"]), end=instant(i["to"])) for i in vector["schedule"]
+        ]
+        yield CalendarSet(machine=machine(vector), t=PLANNED, valid_from=PLANNED, intervals=intervals)
+    for given in vector.get("products", ()):
+        cycle = given.get("ideal_cycle_s")
+        ideal = None if cycle is None else Span(ns(cycle))
+        yield ProductChanged(product=given["product"], ideal_cycle=ideal, **_base(vector, given))
+    for given in vector.get("states", ()):
+        yield StateChanged(state=given["state"], **_base(vector, given))
+    for given in vector.get("counts", ()):
+        parts = {name: given.get(name, 0) for name in ("good", "reject", "rework")}
+        yield PartsCounted(**parts, product=given.get("product", ""), **_base(vector, given))
+    for given in vector.get("counters", ()):
+        yield CounterRead(counter=given["counter"], value=given["value"], **_base(vector, given))
+    for given in vector.get("corrections", ()):
+        stretch: dict[str, Any] = {"start": instant(given["from"]), "end": instant(given["to"])}
+        base = _base(vector, {"t": given["recorded"], "id": given.get("id")})
+        yield ReasonAssigned(category=given["category"], **stretch, **base)
+    if vector.get("horizon") is not None:
+        yield ClockTicked(machine=machine(vector), t=instant(vector["horizon"]))
+
+
+_STORIES = {"timeline": _timeline_vector, "counter": _counter_vector, "summary": _summary_vector}
+
+
+def _registered(vector: Vector, counters: dict[CounterName, dict[str, int]]) -> MachineRegistered:
+    configs = {name: Counter(**config) for name, config in counters.items()}
+    name = "" if vector["kind"] == "counter" else machine(vector)
+    return MachineRegistered(machine=machine(vector), t=PLANNED, definition=name, counters=configs)
+
+
+def _base(vector: Vector, given: Mapping[str, Any]) -> dict[str, Any]:
+    own = given.get("id")
+    return {
+        "machine": machine(vector),
+        "t": instant(given["t"]),
+        "seq": given.get("seq"),
+        "id": f"{machine(vector)}:{own}" if own else "",
+    }
