@@ -37,6 +37,9 @@ from tailrace.schemas.record import Record
 
 GROUP_BYTES = 8 * 1024 * 1024
 CHECKPOINT_BYTES = 16 * 1024 * 1024
+AGAIN_SHARE = 8
+"""A checkpoint that a reader kept from starting the WAL over is tried again after CHECKPOINT_BYTES / AGAIN_SHARE."""
+
 COMMIT_BYTES = 8 * file.PAGE_BYTES
 """What a commit adds to the WAL besides payloads: the ends of the tables and indices."""
 
@@ -239,9 +242,10 @@ class _Shelf:
             self._chain.links.clear()
 
     def checkpoint(self) -> None:
-        """Moves what it can from the WAL into the file."""
-        self.wal_bytes = 0
-        self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        """Moves what it can from the WAL into the file; the next append starts the WAL over if nobody reads it just then."""
+        (_, frames, moved) = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        held = moved < frames or frames * file.PAGE_BYTES > 1.5 * CHECKPOINT_BYTES
+        self.wal_bytes = CHECKPOINT_BYTES - CHECKPOINT_BYTES // AGAIN_SHARE if held else 0
 
     def close(self) -> None:
         """Gives the file up, with whatever is not committed."""

@@ -16,7 +16,7 @@ from typing import IO
 
 from components import program
 
-READY_S = 10.0
+READY_S = 60.0
 
 
 class Broker:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from components import missing
 
@@ -21,9 +21,13 @@ FLAGS = (
 HERE = re.compile(r"(https?|ws)://127\.0\.0\.1(:\d+)?/|data:|blob:http://127\.0\.0\.1")
 DESK = {"width": 1280, "height": 860}
 PHONE = {"width": 390, "height": 844}
-WAIT_MS = 10_000
+WAIT_MS = 60_000
+"""How long a page may take for anything; only a broken one takes so long."""
+
 SETTLED_MS = 400
 """What a picture waits, so that nothing fades in or out on it."""
+
+expect.set_options(timeout=WAIT_MS)
 
 PICTURES = os.environ.get("TAILRACE_PICTURES", "")
 """A folder into which the tests put pictures of what they see; none when empty."""

@@ -41,7 +41,7 @@ class Listener:
         """The events of one type, in order."""
         return [event for event in self.events if isinstance(event, kind)]
 
-    async def until(self, condition: Callable[[], bool], what: str, seconds: float = 15.0) -> None:
+    async def until(self, condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
         """Returns when the condition holds; fails after so many seconds, showing how the source is."""
         deadline = time.monotonic() + seconds
         while not condition():

@@ -94,8 +94,9 @@ class Line:
         if not self.open:
             writer.transport.abort()
             return
+        self._writers.append(writer)
         there, back = await asyncio.open_connection("127.0.0.1", self._to)
-        self._writers += [writer, back]
+        self._writers.append(back)
         for source, sink in ((reader, back), (there, writer)):
             task = asyncio.ensure_future(_pass_on(source, sink))
             self._tasks.add(task)

@@ -33,7 +33,7 @@ def rest(url: str, path: str, body: dict[str, Any] | None = None) -> dict[str, A
         data=json.dumps(body).encode() if body else None,
         headers={"Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=90) as answer:
         found = json.load(answer)
     assert isinstance(found, dict)
     return found

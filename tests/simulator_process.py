@@ -26,7 +26,7 @@ class Process:
     def __exit__(self, *_: object) -> None:
         """Ends it in good order, its broker too: it goes when its standard input does."""
         try:
-            self.child.communicate(timeout=30)
+            self.child.communicate(timeout=90)
         except subprocess.TimeoutExpired:
             self.child.kill()
             raise

@@ -287,7 +287,7 @@ def test_an_import_into_a_full_disk_gives_up_in_words_and_can_be_done_again(tmp_
         "resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000)); cli.main()"
     )
     command = [sys.executable, "-c", limited, "import", str(path), "--dir", str(data)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=90)
     assert done.returncode == 3
     assert "waiting" in done.stderr
     assert "import again" in done.stderr
@@ -307,7 +307,7 @@ def test_an_import_waits_for_another_one(tmp_path: Path) -> None:
         said = waiting.stderr.readline()
         assert str(os.getpid()) in said
         assert "waiting" in said
-    out, _ = waiting.communicate(timeout=30)
+    out, _ = waiting.communicate(timeout=90)
     assert json.loads(out)["appended"] == 8
 
 

@@ -97,7 +97,7 @@ class Failing(MemoryLog):
 
 async def carry(source: Given, log: MemoryLog, **options: object) -> Ingest:
     worker = Ingest(source, log, **{"clock": lambda: NOW, "token": "t", **options})  # type: ignore[arg-type]
-    await asyncio.wait_for(worker.run(), 10)
+    await asyncio.wait_for(worker.run(), 60)
     return worker
 
 
@@ -212,7 +212,7 @@ async def test_stopping_carries_and_acknowledges_what_was_taken_then_leaves() ->
     running = asyncio.create_task(worker.run())
     await source.waits.wait()
     worker.stop()
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, 60)
     assert source.left and source.acknowledged == list(range(50)) and worker.account.appended == 50
 
 
@@ -226,7 +226,7 @@ async def test_a_source_that_never_rests_can_be_stopped() -> None:
                 await asyncio.sleep(0)
 
     worker = Ingest(Endless([]), MemoryLog(), clock=lambda: NOW, token="t")
-    await asyncio.wait_for(worker.run(), 5)
+    await asyncio.wait_for(worker.run(), 60)
     assert 0 < worker.account.appended <= 200
 
 
@@ -239,7 +239,7 @@ async def test_a_log_that_cannot_append_stops_the_asking() -> None:
             await asyncio.sleep(0)
         asked.append(source.asked)
 
-    await asyncio.wait_for(Ingest(source, Failing(3), clock=lambda: NOW, token="t", pause=pause).run(), 20)
+    await asyncio.wait_for(Ingest(source, Failing(3), clock=lambda: NOW, token="t", pause=pause).run(), 60)
     assert asked[-1] == asked[-2] <= ingest.WAITING_MAX + ingest.BATCH_MAX
     assert len(source.acknowledged) == 3 * ingest.WAITING_MAX
 
@@ -397,7 +397,7 @@ async def test_no_more_ready_records_are_asked_for_than_may_wait() -> None:
         await asyncio.sleep(0)
     assert ingest.WAITING_MAX <= source.asked * 1000 <= ingest.WAITING_MAX + ingest.BATCH_MAX + 2000
     log.free.set()
-    await asyncio.wait_for(source.waits.wait(), 10)
+    await asyncio.wait_for(source.waits.wait(), 60)
     worker.stop()
-    await asyncio.wait_for(running, 10)
+    await asyncio.wait_for(running, 60)
     assert worker.account == Account(40_000, 40_000) and source.acknowledged == list(range(40))

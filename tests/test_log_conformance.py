@@ -28,7 +28,7 @@ from tailrace.schemas.errors import InvalidEvent, Unavailable
 from tailrace.schemas.event import Telemetry
 from tailrace.schemas.record import Record
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 class Queries(Log, Protocol):

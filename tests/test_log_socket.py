@@ -28,7 +28,7 @@ from tailrace.engine.log import Receipt
 from tailrace.schemas.errors import InvalidEvent, NotFound, Owned, SendFailed, Unavailable
 
 CHILD = [sys.executable, str(Path(__file__).with_name("log_child.py"))]
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 class House(NamedTuple):

@@ -31,7 +31,7 @@ from tailrace.schemas.event import Telemetry
 from tailrace.schemas.instant import SECOND, format_instant
 
 COUNT = 10
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 NOW = BEGIN_NS + 365 * 24 * 3600 * SECOND
 
 Open = Callable[[], Source]
