@@ -170,6 +170,15 @@ async def _embedded(port: int) -> Any:
         "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
     }
     broker = embedded.Broker(config)
+    serve = broker.stream_connected
+
+    async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str) -> None:
+        try:
+            await serve(reader, writer, listener_name)
+        finally:  # amqtt leaves the line open to a client that it refuses, or that goes while it is ending
+            writer.close()
+
+    broker.stream_connected = served
     await broker.start()
     return broker
 
