@@ -35,12 +35,12 @@ STRETCHES_MAX = 20_000
 RESTATED_MAX = 100
 
 FORMULAS = (
-    ("availability", "operating ÷ planned busy time", "operating", "pbt"),
+    ("availability", "operating ÷ {base}", "operating", "base"),
     ("performance", "ideal cycle × parts ÷ operating", "standard", "operating"),
     ("quality", "ideal cycle × good parts ÷ ideal cycle × parts", "valuable", "standard"),
-    ("oee", "ideal cycle × good parts ÷ planned busy time", "valuable", "pbt"),
+    ("oee", "ideal cycle × good parts ÷ {base}", "valuable", "base"),
 )
-"""Name, formula, and the lengths of time above and below the line."""
+"""Name, formula, and the lengths of time above and below the line; base: planned busy time, unless a definition judges all."""
 
 
 class Stretch(msgspec.Struct, frozen=True):
@@ -180,11 +180,18 @@ def _require_sums(found: dict[str, Any], time: Sequence[Stretch], products: Sequ
 
 def _formulas(found: dict[str, Any]) -> list[dict[str, Any]]:
     valuable = found["valuable"]
-    lengths = {name: found[name] for name in ("operating", "pbt")} | {
+    base = "planned busy time" if found["base"] == found["pbt"] else "base time"
+    lengths = {name: found[name] for name in ("operating", "base")} | {
         "valuable": valuable, "standard": None if valuable is None else valuable + found["quality_loss"],
     }  # fmt: skip
     made = [
-        {"name": name, "value": found[name], "formula": formula, "above_s": lengths[above], "below_s": lengths[below]}
+        {
+            "name": name,
+            "value": found[name],
+            "formula": formula.format(base=base),
+            "above_s": lengths[above],
+            "below_s": lengths[below],
+        }
         for name, formula, above, below in FORMULAS
     ]
     if valuable is None:

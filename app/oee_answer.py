@@ -9,18 +9,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from tailrace.projections.oee_result import Account, Measured, account, result
 from tailrace.schemas.bucket import AT_TIME, COLUMNS
 from tailrace.schemas.event import Policy
-from tailrace.topologies.episode import begun, episodes, microstop_time
+from tailrace.topologies.episode import Episodes, begun, episodes, microstop_time
 from tailrace.topologies.machine import Machine
 from tailrace.topologies.plan import OFF, UNKNOWN
-from tailrace.topologies.tally import Ints, pieces, tally
+from tailrace.topologies.tally import Ints, Pieces, pieces, tally
 
 Sums = Callable[[int, int], Ints]
 """(a, b) -> the tallies of [a, b), one row of schemas.bucket.COLUMNS."""
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What a window holds of a machine: its accounts, the definitions by time, and whether the window is not over yet."""
+
+    accounts: list[Account]
+    definitions: list[str]
+    provisional: bool
 
 
 def answer(
@@ -31,23 +40,38 @@ def answer(
     watermark: int | None = None,
     sums: Sums | None = None,
 ) -> dict[str, Any]:
-    """The figures of docs/oee.md for [start, end) in ns, with `completeness` and `definition`.
+    """The figures of docs/oee.md for [start, end) in ns; the arguments are those of `found`."""
+    return shown(found(machine, start, end, as_of, watermark, sums))
+
+
+def found(
+    machine: Machine,
+    start: int,
+    end: int,
+    as_of: int | None = None,
+    watermark: int | None = None,
+    sums: Sums | None = None,
+) -> Found:
+    """What [start, end) in ns holds.
 
     watermark: the latest observation (ns) that counts; without one, the machine's latest of all. sums: where the tallies of
     a stretch come from; without it, from the machine's facts.
     """
     stop = end if as_of is None else max(start, min(end, as_of))
+    seen = machine.head.watermark if watermark is None else watermark
     parts = list(definitions(machine, start, stop))
     tallied = sums or (lambda a, b: totals(machine, a, b))
-    accounts = [_account(machine, a, b, (start, end, as_of), policy, tallied) for a, b, _, policy in parts]
+    down = episodes(machine, start, end, as_of)
+    accounts = [_account(machine, a, b, seen, down, policy, tallied) for a, b, _, policy in parts]
     if as_of is not None and start <= as_of < end:
         accounts += [_instant(machine, as_of, policy) for _, _, _, policy in definitions(machine, as_of, as_of + 1)]
-    figures = result(accounts, provisional=as_of is not None and as_of < end)
-    figures["completeness"] = _completeness(
-        machine, start, stop, machine.head.watermark if watermark is None else watermark
-    )
-    figures["definition"] = list(dict.fromkeys(name for _, _, name, _ in parts if name))
-    return figures
+    names = list(dict.fromkeys(name for _, _, name, _ in parts if name))
+    return Found(accounts, names, as_of is not None and as_of < end)
+
+
+def shown(one: Found) -> dict[str, Any]:
+    """The figures, and `definition`."""
+    return result(one.accounts, provisional=one.provisional) | {"definition": one.definitions}
 
 
 def totals(machine: Machine, a: int, b: int) -> Ints:
@@ -64,14 +88,18 @@ def _instant(machine: Machine, t: int, policy: Policy) -> Account:
     return account(Measured(counted, 0, 0, 0, policy))
 
 
-def _account(
-    machine: Machine, a: int, b: int, window: tuple[int, int, int | None], policy: Policy, sums: Sums
-) -> Account:
-    start, end, as_of = window
-    edges = np.array([a, b], np.int64)
-    found = episodes(machine, start, end, as_of)
-    short = microstop_time(found, pieces(machine, edges), policy.microstop_s)
-    return account(Measured(sums(a, b), short, *begun(found, machine, a, b, policy.microstop_s), policy))
+def _account(machine: Machine, a: int, b: int, watermark: int, down: Episodes, policy: Policy, sums: Sums) -> Account:
+    seen = min(max(watermark, a), b)
+    piece = pieces(machine, np.unique(np.array([a, seen, b], np.int64)))
+    short = microstop_time(down, piece, policy.microstop_s)
+    counted = account(Measured(sums(a, b), short, *begun(down, machine, a, b, policy.microstop_s), policy))
+    return msgspec.structs.replace(counted, observed=_observed(piece, seen))
+
+
+def _observed(piece: Pieces, seen: int) -> int:
+    """ns of scheduled time that lie before the watermark and are not unknown."""
+    known = (piece.schedule != OFF) & (piece.category != UNKNOWN) & (piece.start < seen)
+    return int((piece.end - piece.start)[known].sum())
 
 
 def definitions(machine: Machine, start: int, stop: int) -> Iterator[tuple[int, int, str, Policy]]:
@@ -87,16 +115,3 @@ def definitions(machine: Machine, start: int, stop: int) -> Iterator[tuple[int, 
 
 
 BEFORE, AFTER = -(2**63), 2**63 - 1
-
-
-def _completeness(machine: Machine, start: int, stop: int, watermark: int) -> float | None:
-    """The share of scheduled time that lies before the watermark and is not unknown."""
-    if start >= stop:
-        return None
-    seen = min(max(watermark, start), stop)
-    piece = pieces(machine, np.unique(np.array([start, seen, stop], np.int64)))
-    scheduled = piece.schedule != OFF
-    length = piece.end - piece.start
-    total = int(length[scheduled].sum())
-    known = int(length[scheduled & (piece.category != UNKNOWN) & (piece.start < seen)].sum())
-    return known / total if total else None

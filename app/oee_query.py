@@ -2,7 +2,8 @@
 
 Rules: the state is the newest checkpoint with the machine's later records folded onto it, up to the place of the rows. Whole
 minutes that are closed are summed from the rows; the rest of a window is tallied from the state by the code that made the
-rows (topologies/tally.py).
+rows (topologies/tally.py). A definition that is asked for by name is applied to the rows too, unless it gives a state another
+category than the rows have; then the whole window is tallied from the state.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import numpy as np
 
 from tailrace.app import compose
 from tailrace.app.known import require_in
-from tailrace.app.oee_answer import Sums, answer, totals
+from tailrace.app.oee_answer import Found, Sums, found, shown, totals
+from tailrace.app.oee_definition import judged_by, same_words
 from tailrace.app.pipeline import PLACE, drive
 from tailrace.connectors.checkpoints_sqlite import SqliteCheckpoints
 from tailrace.connectors.log_sqlite_reader import LogReader
@@ -35,12 +37,30 @@ BATCH = 500
 
 
 def oee(
-    directory: Path, machine: str, windows: Sequence[tuple[int, int]], as_of: int | None = None
+    directory: Path,
+    machine: str,
+    windows: Sequence[tuple[int, int]],
+    as_of: int | None = None,
+    definition: str | None = None,
 ) -> list[dict[str, Any]]:
-    """The figures of docs/oee.md of each window [from, to) in ns; raises NotFound for a machine without an event."""
+    """The figures of docs/oee.md of each window [from, to) in ns, under the machine's own definitions or the one named.
+
+    Raises NotFound for a machine without an event and for a definition that nobody has set.
+    """
     with asked(directory, machine) as (log, connection, facts):
         watermark = None if as_of is None else log.observed(machine, as_of)
-        return [figures(connection, facts, start, end, as_of, watermark) for start, end in windows]
+        seen = facts if definition is None else judged_by(facts, definition)
+        return [figures(connection, facts, start, end, as_of, watermark, seen) for start, end in windows]
+
+
+def compare(
+    directory: Path, machine: str, start: int, end: int, definitions: Sequence[str], as_of: int | None = None
+) -> list[dict[str, Any]]:
+    """The figures of one window under each definition, from one picture of the rows; raises as `oee` does."""
+    with asked(directory, machine) as (log, connection, facts):
+        watermark = None if as_of is None else log.observed(machine, as_of)
+        views = [judged_by(facts, definition) for definition in definitions]
+        return [figures(connection, facts, start, end, as_of, watermark, seen) for seen in views]
 
 
 @contextmanager
@@ -62,12 +82,28 @@ def figures(
     end: int,
     as_of: int | None = None,
     watermark: int | None = None,
+    seen: Machine | None = None,
 ) -> dict[str, Any]:
-    """The figures of one window, from the rows and facts of `asked`."""
-    found = answer(facts, start, end, as_of, watermark, _summed(connection, facts))
-    shown = {"machine": facts.name, "from": format_instant(start), "to": format_instant(end)}
+    """The figures of one window, from the rows and facts of `asked`; seen: the facts under another definition."""
+    held = measured(connection, facts, start, end, as_of, watermark, seen)
     stop = end if as_of is None else min(end, as_of)
-    return shown | found | {"revision": _revision(connection, facts.name, start, stop)}
+    place = {"machine": facts.name, "from": format_instant(start), "to": format_instant(end)}
+    return place | shown(held) | {"revision": _revision(connection, facts.name, start, stop)}
+
+
+def measured(
+    connection: sqlite3.Connection,
+    facts: Machine,
+    start: int,
+    end: int,
+    as_of: int | None = None,
+    watermark: int | None = None,
+    seen: Machine | None = None,
+) -> Found:
+    """What one window holds, before any ratio; rows count where state words mean in them what they mean in `seen`."""
+    view = seen or facts
+    rows = view is facts or same_words(facts, view, start, end)
+    return found(view, start, end, as_of, watermark, _summed(connection, facts) if rows else None)
 
 
 def _state(connection: sqlite3.Connection, log: LogReader, machine: str) -> OeeState:

@@ -1,9 +1,9 @@
 """From policy-free tallies to an OEE: a policy sorts them into buckets, and ratios follow from the buckets.
 
-Formulas (docs/oee.md): availability = operating / pbt; performance = standard(total) / operating;
-quality = standard(good) / standard(total); oee = standard(good) / pbt, where standard(x) is the sum of ideal cycle x parts.
-Everything up to the ratios is an integer of ns or parts; a ratio of two integers is rounded once. Nothing is capped, and a
-ratio with a zero below the line is None.
+Formulas (docs/oee.md): availability = operating / base; performance = standard(total) / operating;
+quality = standard(good) / standard(total); oee = standard(good) / base, where standard(x) is the sum of ideal cycle x parts and
+base is the planned busy time, or all of the time where the policy says so. Everything up to the ratios is an integer of ns or
+parts; a ratio of two integers is rounded once. Nothing is capped, and a ratio with a zero below the line is None.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tailrace.schemas.bucket import (
     PLACES,
 )
 from tailrace.schemas.event import Policy
-from tailrace.schemas.instant import seconds
+from tailrace.schemas.instant import HOUR, seconds
 
 OFF, PLANNED, SHIFT = range(len(CLASSES))
 RUN, UNPLANNED, SETUP, PLANNED_STOP, UNKNOWN = range(len(CATEGORIES))
@@ -50,9 +50,17 @@ class Measured(msgspec.Struct, frozen=True):
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """Buckets in ns and parts of a stretch; accounts of stretches side by side add up, whatever their policies."""
+    """Buckets in ns and parts of a stretch; accounts of stretches side by side, or of several machines, add up, whatever their
+    policies.
+
+    base: what availability and OEE are judged on. scheduled: shifts with their planned stops; observed: the part of it that was
+    seen, which only who knows the watermark can say.
+    """
 
     calendar: int = 0
+    base: int = 0
+    scheduled: int = 0
+    observed: int = 0
     not_scheduled: int = 0
     planned_stop: int = 0
     excluded: int = 0
@@ -93,7 +101,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
 def account(measured: Measured) -> Account:
     """The buckets of a stretch under its policy."""
-    return Account(**_time(measured), **_parts(measured), **_flags(measured))
+    time = Account(**_time(measured), **_parts(measured), **_flags(measured))
+    return msgspec.structs.replace(time, base=time.calendar if measured.policy.base == "total" else time.pbt)
 
 
 def result(accounts: Sequence[Account], *, provisional: bool) -> dict[str, Any]:
@@ -106,13 +115,20 @@ def result(accounts: Sequence[Account], *, provisional: bool) -> dict[str, Any]:
     figures |= {name: getattr(a, name) for name in _PARTS}
     quality_count = _ratio(a.good, a.total)
     figures |= {
-        "availability": _ratio(a.operating, a.pbt),
+        "availability": _ratio(a.operating, a.base),
         "performance": _ratio(standard_total, a.operating),
         "quality": _ratio(standard_good, standard_total) if complete else quality_count,
         "quality_count": quality_count,
-        "oee": _ratio(standard_good, a.pbt),
+        "oee": _ratio(standard_good, a.base),
+        "nee": _ratio(_times(a.operating + a.setup, standard_good), a.base * a.operating),
+        "ooe": _ratio(standard_good, a.calendar - a.not_scheduled),
         "teep": _ratio(standard_good, a.calendar),
         "utilization": _ratio(a.pbt, a.calendar),
+        "first_pass_yield": _ratio(a.total - a.reject - a.rework, a.total),
+        "scrap_ratio": _ratio(a.reject, a.total),
+        "rework_ratio": _ratio(a.rework, a.total),
+        "throughput": _ratio(a.total * HOUR, a.pbt),
+        "completeness": _ratio(a.observed, a.scheduled),
         "speed_loss": seconds(a.operating - a.microstop - a.standard_total) if complete else None,
         "quality_loss": seconds(a.standard_total - a.standard_good) if complete else None,
         "valuable": seconds(a.standard_good) if complete else None,
@@ -123,7 +139,7 @@ def result(accounts: Sequence[Account], *, provisional: bool) -> dict[str, Any]:
 
 _SECONDS = (
     "calendar", "not_scheduled", "planned_stop", "excluded", "setup", "breakdown", "unknown", "microstop", "run", "pbt",
-    "operating",
+    "base", "operating",
 )  # fmt: skip
 _PARTS = (
     "total", "good", "reject", "rework", "offplan_good", "offplan_reject", "breakdowns", "microstops",
@@ -142,6 +158,7 @@ def _time(measured: Measured) -> dict[str, int]:
     excluded = sum(value for name, value in left_out.items() if getattr(policy, name) == "exclude")
     return {
         "calendar": int(ns.sum()),
+        "scheduled": int(planned.sum() + shift.sum()),
         "not_scheduled": int(ns[OFF].sum()) - ran_off,
         "planned_stop": int(planned.sum()) - ran_planned + (0 if as_loss else stopped),
         "excluded": excluded,
@@ -204,6 +221,10 @@ def _raised(a: Account, provisional: bool) -> list[str]:
     }
     raised |= {f"counter_{name}": getattr(a, name) > 0 for name in COUNTER_FLAGS}
     return sorted(name for name, flag in raised.items() if flag)
+
+
+def _times(length: int, parts: int | None) -> int | None:
+    return None if parts is None else length * parts
 
 
 def _ratio(above: int | None, below: int | None) -> float | None:

@@ -43,6 +43,7 @@ class Interval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
 class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """How buckets become an OEE; the first value of each is the default (oee semantics, docs/oee.md)."""
 
+    base: Literal["planned", "total"] = "planned"
     microstop_s: Span = Span(300_000_000_000)
     setup: Literal["loss", "exclude"] = "loss"
     planned: Literal["exclude", "loss"] = "exclude"

@@ -5,11 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from tailrace.app import compose
+from tailrace.app.pipeline import Pipeline
+from tailrace.connectors.log_sqlite import SqliteLog
 from tailrace.engine.topology import State, Topology
 from tailrace.schemas import bucket, codec
 from tailrace.schemas.event import Event, Telemetry
@@ -130,6 +134,27 @@ def agrees(wanted: Any, got: Any) -> bool:
     if wanted is None or got is None or isinstance(wanted, list):
         return bool(wanted == got)
     return bool(abs(wanted - Fraction(got)) <= max(Fraction(1), abs(wanted)) / 10**9)
+
+
+async def fill(directory: Path, events: Sequence[Event], rng: random.Random) -> None:
+    """The events in the log of a folder, folded in steps with checkpoints somewhere in between."""
+    log = SqliteLog(directory / "events.db")
+    try:
+        found = records(events, rng)
+        while found:
+            size = rng.choice((1, 5, 20))
+            await log.append(found[:size])
+            found = found[size:]
+            with compose.pipeline(directory, batch=rng.choice((1, 3, 500))) as pipeline:
+                _drain(pipeline, rng)
+    finally:
+        await log.close()
+
+
+def _drain(pipeline: Pipeline, rng: random.Random) -> None:
+    pipeline.drain()
+    if rng.random() < 0.3:
+        pipeline.checkpoint()
 
 
 def _apart(one: Telemetry, other: Telemetry) -> bool:

@@ -70,6 +70,7 @@ def timeline(
 def policy(rng: random.Random) -> Policy:
     """Any policy."""
     return Policy(
+        base=rng.choice(("planned", "planned", "total")),
         microstop_s=Span(rng.choice((0, 1, 30 * SECOND, 60 * SECOND, 300 * SECOND, HOUR))),
         setup=rng.choice(("loss", "exclude")),
         planned=rng.choice(("exclude", "loss")),

@@ -326,6 +326,7 @@ class _Sums:
     """What adds up over parts of a window, in ns, parts and ns of ideal time."""
 
     time: dict[str, int] = field(default_factory=lambda: dict.fromkeys(BUCKETS, 0))
+    base: int = 0
     good: int = 0
     reject: int = 0
     rework: int = 0
@@ -366,7 +367,10 @@ def _pieces(cuts: Iterable[int], start: int, stop: int) -> Iterator[tuple[int, i
 
 def _add_time(sums: _Sums, timeline: Timeline, episodes: list[tuple[int, int]], start: int, stop: int) -> None:
     for a, b in _pieces(timeline.cuts, start, stop):
-        sums.time[_bucket(timeline, episodes, a)] += b - a
+        bucket = _bucket(timeline, episodes, a)
+        sums.time[bucket] += b - a
+        if timeline.policy_at(a).base == "total" or bucket not in ("not_scheduled", "planned_stop", "excluded"):
+            sums.base += b - a
 
 
 def _bucket(timeline: Timeline, episodes: list[tuple[int, int]], t: int) -> str:
@@ -429,16 +433,22 @@ def _ratios(sums: _Sums, calendar: int) -> dict[str, Any]:
     count_ratio = _over(sums.good, sums.total)
     result: dict[str, Any] = {name: _seconds(ns) for name, ns in time.items()}
     result |= {
-        "calendar": _seconds(calendar), "pbt": _seconds(pbt), "operating": _seconds(operating),
+        "calendar": _seconds(calendar), "pbt": _seconds(pbt), "base": _seconds(sums.base),
+        "operating": _seconds(operating),
         "total": sums.total, "good": sums.good, "reject": sums.reject, "rework": sums.rework,
         "offplan_good": sums.offplan_good, "offplan_reject": sums.offplan_reject,
-        "availability": _over(operating, pbt),
+        "availability": _over(operating, sums.base),
         "performance": None if missing else _over(sums.ideal_total, operating),
         "quality": count_ratio if missing else _over(sums.ideal_good, sums.ideal_total),
         "quality_count": count_ratio,
-        "oee": None if missing else _over(sums.ideal_good, pbt),
+        "oee": None if missing else _over(sums.ideal_good, sums.base),
+        "nee": _nee(sums, operating),
+        "ooe": None if missing else _over(sums.ideal_good, calendar - time["not_scheduled"]),
         "teep": None if missing else _over(sums.ideal_good, calendar),
         "utilization": _over(pbt, calendar),
+        "first_pass_yield": _over(sums.total - sums.reject - sums.rework, sums.total),
+        "scrap_ratio": _over(sums.reject, sums.total), "rework_ratio": _over(sums.rework, sums.total),
+        "throughput": _over(3600 * SECOND * sums.total, pbt),
         "speed_loss": None if missing else _seconds(time["run"] - sums.ideal_total),
         "quality_loss": None if missing else _seconds(sums.ideal_total - sums.ideal_good),
         "valuable": None if missing else _seconds(sums.ideal_good),
@@ -456,6 +466,13 @@ def _ratios(sums: _Sums, calendar: int) -> dict[str, Any]:
         if raised
     }
     return result
+
+
+def _nee(sums: _Sums, operating: int) -> Fraction | None:
+    """OEE of which set-up is no loss: (operating + set-up) ÷ base, times performance, times quality."""
+    if sums.cycle_missing or not sums.base or not operating:
+        return None
+    return Fraction(operating + sums.time["setup"], sums.base) * Fraction(sums.ideal_good, operating)
 
 
 def _completeness(timeline: Timeline, start: int, stop: int) -> Fraction | None:

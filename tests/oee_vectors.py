@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -42,8 +41,14 @@ FILES = ("vectors_dev.json", "random_dev.json")
 EPOCH = int(parse_instant("2026-01-05T00:00:00Z"))
 PLANNED = Instant(EPOCH - 5 * DAY)
 SECOND = 10**9
-OPEN = {"sum-nee": "NEE, which takes set-up out of the losses, is not a figure of a result"}
-"""Vectors that have to fail yet, and why."""
+FIGURES = {
+    "machine", "from", "to", "calendar", "not_scheduled", "planned_stop", "excluded", "setup", "breakdown", "unknown",
+    "microstop", "run", "pbt", "base", "operating", "total", "good", "reject", "rework", "offplan_good", "offplan_reject",
+    "availability", "performance", "quality", "quality_count", "oee", "nee", "ooe", "teep", "utilization",
+    "first_pass_yield", "scrap_ratio", "rework_ratio", "throughput", "speed_loss", "quality_loss", "valuable", "breakdowns",
+    "microstops", "flags", "completeness", "definition", "revision",
+}  # fmt: skip
+"""The keys of an answer of `tailrace oee`."""
 
 Vector = dict[str, Any]
 
@@ -55,15 +60,10 @@ def load(*kinds: str) -> list[Vector]:
     return [vector for vector in found if not kinds or vector["kind"] in kinds]
 
 
-def params(*kinds: str, open_: Mapping[str, str] = MappingProxyType({})) -> list[Any]:
-    """One pytest parameter a vector, by id; a skipped one where the folder is absent. open_: why an id has to fail yet."""
+def params(*kinds: str) -> list[Any]:
+    """One pytest parameter a vector, by id; a skipped one where the folder is absent."""
     absent = pytest.param(None, id="none", marks=pytest.mark.skip(reason="../shared is not here"))
-    return [_param(vector, open_.get(vector["id"])) for vector in load(*kinds)] or [absent]
-
-
-def _param(vector: Vector, reason: str | None) -> Any:
-    marks = [] if reason is None else [pytest.mark.xfail(reason=reason, strict=True)]
-    return pytest.param(vector, id=vector["id"], marks=marks)
+    return [pytest.param(vector, id=vector["id"]) for vector in load(*kinds)] or [absent]
 
 
 def exact(number: object) -> Fraction:

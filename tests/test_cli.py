@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import oee_vectors
 from commands import TAILRACE, tailrace, tailrace_json
 from components import shared
 from tailrace.app import compose
@@ -30,48 +31,6 @@ DAY = [
     {"type": "clock.ticked", "machine": "M1", "t": "2026-11-20T07:00:00Z"},
 ]  # fmt: skip
 HOUR = ("--machine", "M1", "--from", "2026-11-20T06:00:00Z", "--to", "2026-11-20T07:00:00Z")
-
-FIGURES = set(
-    [
-        "machine",
-        "from",
-        "to",
-        "calendar",
-        "not_scheduled",
-        "planned_stop",
-        "excluded",
-        "setup",
-        "breakdown",
-        "unknown",
-        "microstop",
-        "run",
-        "pbt",
-        "operating",
-        "total",
-        "good",
-        "reject",
-        "rework",
-        "offplan_good",
-        "offplan_reject",
-        "availability",
-        "performance",
-        "quality",
-        "quality_count",
-        "oee",
-        "teep",
-        "utilization",
-        "speed_loss",
-        "quality_loss",
-        "valuable",
-        "breakdowns",
-        "microstops",
-        "flags",
-        "completeness",
-        "definition",
-        "revision",
-    ]
-)
-
 
 def write(path: Path, events: Sequence[object] = DAY) -> Path:
     path.write_text("".join(json.dumps(each) + "\n" for each in events))
@@ -106,7 +65,7 @@ def test_import_counts_what_became_of_each_line(tmp_path: Path) -> None:
 
 def test_oee_has_every_figure(store: Path) -> None:
     found = tailrace_json("oee", "--dir", store, *HOUR)
-    assert set(found) == FIGURES
+    assert set(found) == oee_vectors.FIGURES
     assert (found["calendar"], found["run"], found["breakdown"]) == (3600, 3000, 600)
     assert (found["total"], found["good"], found["reject"]) == (120, 110, 10)
     assert found["availability"] == pytest.approx(3000 / 3600, abs=1e-12)

@@ -10,42 +10,18 @@ import pytest
 import oee_harness as harness
 import oee_random
 import oee_reference
-from tailrace.app import compose
 from tailrace.app.oee_query import oee
-from tailrace.app.pipeline import Pipeline
-from tailrace.connectors.log_sqlite import SqliteLog
 from tailrace.schemas.errors import NotFound
 from tailrace.schemas.event import Event
 from tailrace.schemas.instant import DAY, HOUR
 from tailrace.schemas.line import parse
 
 
-async def fill(directory: Path, events: list[Event], rng: random.Random) -> None:
-    """The events in the log of a folder, folded in steps with checkpoints somewhere in between."""
-    log = SqliteLog(directory / "events.db")
-    try:
-        records = harness.records(events, rng)
-        while records:
-            size = rng.choice((1, 5, 20))
-            await log.append([record for record in records[:size]])
-            records = records[size:]
-            with compose.pipeline(directory, batch=rng.choice((1, 3, 500))) as pipeline:
-                _fold(pipeline, rng)
-    finally:
-        await log.close()
-
-
-def _fold(pipeline: Pipeline, rng: random.Random) -> None:
-    pipeline.drain()
-    if rng.random() < 0.3:
-        pipeline.checkpoint()
-
-
 @pytest.mark.parametrize("seed", range(8))
 async def test_any_window_of_a_folder_agrees_with_the_reference(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
     events = oee_random.timeline(rng, 60)
-    await fill(tmp_path, events, rng)
+    await harness.fill(tmp_path, events, rng)
     for window in [*(oee_random.window(rng, events) for _ in range(6)), *_aligned(events)]:
         start, end, as_of = window
         (got,) = oee(tmp_path, oee_random.MACHINE, [(start, end)], as_of)
@@ -54,7 +30,7 @@ async def test_any_window_of_a_folder_agrees_with_the_reference(tmp_path: Path, 
 
 
 async def test_a_machine_nobody_has_heard_of(tmp_path: Path) -> None:
-    await fill(tmp_path, oee_random.timeline(random.Random(1), 5), random.Random(1))
+    await harness.fill(tmp_path, oee_random.timeline(random.Random(1), 5), random.Random(1))
     with pytest.raises(NotFound, match="expected a machine that has events, got 'M9'; known are: M1"):
         oee(tmp_path, "M9", [(0, DAY)])
 
@@ -64,10 +40,10 @@ async def test_the_revision_rises_when_a_late_count_comes(tmp_path: Path) -> Non
     start = int(parse(text.format("state.changed", "06:00:00", "a", '"state":"running"').encode()).t)
     on_time = [("state.changed", "06:00:00", "a", '"state":"running"'), ("clock.ticked", "07:00:00", "b", '"since":{}')]
     events = [parse(text.format(*line).encode()) for line in on_time]
-    await fill(tmp_path, list(events), random.Random(1))
+    await harness.fill(tmp_path, list(events), random.Random(1))
     (before,) = oee(tmp_path, "M1", [(start, start + HOUR)])
     late = parse(text.format("parts.counted", "06:30:00", "c", '"good":3').encode())
-    await fill(tmp_path, [late], random.Random(1))
+    await harness.fill(tmp_path, [late], random.Random(1))
     (after,) = oee(tmp_path, "M1", [(start, start + HOUR)])
     (elsewhere,) = oee(tmp_path, "M1", [(start, start + HOUR // 2)])
     (nothing,) = oee(tmp_path, "M1", [(start - HOUR, start)])
