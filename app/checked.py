@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,6 +17,7 @@ from msgspec import inspect
 from tailrace.app.yaml_lines import Document, Path
 from tailrace.schemas.errors import InvalidEvent, InvalidSettings
 from tailrace.schemas.instant import Instant, Span, parse_instant, parse_span
+from tailrace.schemas.wall import Day, LocalTime, WallTime, parse_day, parse_local, parse_wall
 
 T = TypeVar("T")
 
@@ -39,12 +40,15 @@ def located(document: Document, path: Path, problem: str, name: str) -> InvalidS
     return InvalidSettings(f"{name}:{document.line(path)}: {field or 'the file'}: {problem}")
 
 
+_PARSERS: dict[type, Callable[[Any], Any]] = {
+    Instant: parse_instant, Span: parse_span, WallTime: parse_wall, Day: parse_day, LocalTime: parse_local,
+}  # fmt: skip
+
+
 def _typed(kind: type, value: Any) -> Any:
     try:
-        if kind is Instant:
-            return parse_instant(value)
-        if kind is Span:
-            return parse_span(value)
+        if parse := _PARSERS.get(kind):
+            return parse(value)
     except InvalidEvent as error:
         raise ValueError(str(error)) from None
     raise NotImplementedError(kind.__name__)

@@ -1,18 +1,17 @@
 """The plant file: what stands in plant.yaml, as types (docs/plant.md shows a whole one).
 
 Rules: every field is read by something. A wrong file ends in InvalidSettings with line, field, expected, got and what to do.
-What a plant file says of machines and definitions becomes events when `tailrace up` starts, and only then counts.
+What a plant file says of machines, calendars and definitions becomes events when `tailrace up` starts, and only then counts.
 """
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import msgspec
 
+from tailrace.app import calendar_checks, zones
 from tailrace.app.checked import convert, located, nearest
 from tailrace.app.yaml_lines import Document
 from tailrace.app.yaml_lines import Path as Place
@@ -21,9 +20,11 @@ from tailrace.connectors.mqtt_settings import MqttSettings
 from tailrace.connectors.opcua_settings import OpcUaSettings
 from tailrace.engine.ingest import Signals
 from tailrace.schemas import line
+from tailrace.schemas.calendar import Calendar, PlannedStop
 from tailrace.schemas.errors import InvalidSettings
 from tailrace.schemas.event import Counter, CounterName, Policy
 from tailrace.schemas.instant import Instant, parse_span
+from tailrace.schemas.wall import Day, LocalTime, WallTime
 
 FILE = "plant.yaml"
 DATA = "tailrace-data"
@@ -36,12 +37,20 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=line.KEY_MAX)]
 class Site(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """name: the ISA-95 site. definition: the OEE definition of every machine that names none.
 
-    timezone: the zone in which the page shows times, by its IANA name: `Europe/Berlin`.
+    timezone: the zone of its calendars, and in which the page shows times, by its IANA name: `Europe/Berlin`.
+    calendar: by which every machine works whose own or whose line's calendar is not named.
     """
 
     name: Name
     definition: str = ""
     timezone: str = "UTC"
+    calendar: str = ""
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """calendar: by which the machines of the line work."""
+
+    calendar: str = ""
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -49,6 +58,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     signals: the only signals that are taken from it; a reading with another one is quarantined. Absent: any.
     units: the unit of each signal's numbers, as it is shown beside them: `MachineTemp: °C`.
+    calendar: by which it works. planned_stops: its own, like planned maintenance, beside those of the calendar.
     """
 
     area: str = ""
@@ -57,6 +67,8 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     counters: dict[CounterName, Counter] = {}
     signals: list[Name] | None = None
     units: dict[str, str] = {}
+    calendar: str = ""
+    planned_stops: list[PlannedStop] = []
 
 
 class PlantPolicy(Policy, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -89,6 +101,8 @@ class Plant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     site: Site
     data: Annotated[str, msgspec.Meta(min_length=1)] | None = None
     machines: dict[str, Machine] = {}
+    lines: dict[str, Line] = {}
+    calendars: list[Calendar] = []
     definitions: list[Definition] = []
     sources: list[SourceSettings] = []
     log: KafkaSettings | None = None
@@ -132,7 +146,7 @@ def _problems(plant: Plant) -> list[tuple[Place, str]]:
             found.append((place, f"expected a definition of this file, got {name!r}; {nearest(name, known)}"))
 
     named(("site", "definition"), plant.site.definition)
-    found += [(("site", "timezone"), problem) for problem in _zone_problems(plant.site.timezone)]
+    found += [(("site", "timezone"), problem) for problem in zones.problems(plant.site.timezone)]
     for name, machine in plant.machines.items():
         if not 0 < len(name) <= line.KEY_MAX or not name.isprintable():
             found.append((("machines", name), f"expected a name of 1 to {line.KEY_MAX} printable characters"))
@@ -142,19 +156,10 @@ def _problems(plant: Plant) -> list[tuple[Place, str]]:
             found.append(
                 (("definitions", i), f"expected valid_from for version {each.version}: from when it holds; add it")
             )
+    found += calendar_checks.problems(plant)
     found += _repeated("definitions", [f"{each.name}@{each.version}" for each in plant.definitions])
     found += _repeated("sources", [each.name for each in plant.sources])
     return found
-
-
-def _zone_problems(name: str) -> list[str]:
-    try:
-        ZoneInfo(name)
-    except (ValueError, OSError, ZoneInfoNotFoundError):
-        close = difflib.get_close_matches(name, available_timezones(), 1)
-        hint = f"did you mean {close[0]!r}?" if close else "`timedatectl list-timezones` shows them"
-        return [f"expected the IANA name of a time zone, like Europe/Berlin, got {name!r}; {hint}"]
-    return []
 
 
 def _repeated(field: str, names: list[str]) -> list[tuple[Place, str]]:
@@ -171,4 +176,15 @@ def _schema(kind: type) -> dict[str, Any]:
             "description": "ISO 8601 with offset, or Unix seconds",
             "anyOf": [{"type": "string", "format": "date-time"}, {"type": "number", "minimum": 0}],
         }
+    if kind in _LOCAL:
+        pattern, words = _LOCAL[kind]
+        return {"type": "string", "pattern": f"^{pattern}$", "description": words}
     raise NotImplementedError(kind.__name__)
+
+
+_TIME, _DAY = "(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)", "2[01][0-9]{2}-[0-9]{2}-[0-9]{2}"
+_LOCAL: dict[type, tuple[str, str]] = {
+    WallTime: (_TIME, "local time of day, like 06:00; 24:00 is the end of the day"),
+    Day: (_DAY, "local day, like 2026-12-24"),
+    LocalTime: (f"{_DAY}T{_TIME}", "local day and time, like 2026-12-24T14:00"),
+}
