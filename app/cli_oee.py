@@ -1,10 +1,11 @@
-"""`tailrace oee`: the figures of a machine in a window, in every hour of it, and under several definitions."""
+"""`tailrace oee`: the figures of a machine, a line or a plant in a window, in every hour of it, and under several definitions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -24,49 +25,80 @@ RATIOS = ("availability", "performance", "quality", "oee")
 T = TypeVar("T")
 
 
+class Window(NamedTuple):
+    """What --machine, --from, --to and --as-of say; None where it was not said."""
+
+    machine: str | None
+    start: int | None
+    end: int | None
+    as_of: int | None
+
+
 def _window(command: Callable[..., None]) -> Callable[..., None]:
-    """The options --machine, --from, --to and --as-of."""
+    """The options of a Window, which a command takes as `window`."""
+
+    @wraps(command)
+    def with_window(**given: Any) -> None:
+        command(window=Window(*(given.pop(name) for name in Window._fields)), **given)
+
+    found: Callable[..., None] = with_window
     for option in (
         click.option("--as-of", type=options.Time(), help="Count nothing that is stamped later."),
         click.option("--to", "end", type=options.Time(), help="End, exclusive."),
         click.option("--from", "start", type=options.Time(), help="Start: ISO 8601 with offset, or Unix seconds."),
         click.option("--machine", help="Which machine."),
     ):
-        command = option(command)
-    return command
+        found = option(found)
+    return found
 
 
-@click.group("oee", invoke_without_command=True, short_help="OEE of a machine in a window.")
+@click.group("oee", invoke_without_command=True, short_help="OEE of a machine, a line or a plant in a window.")
 @options.directory
 @_window
+@click.option("--machines", help="Of these together: M1,M2,M3.")
+@click.option("--line", help="Of a line (ISA-95), at its bottleneck and summed up.")
+@click.option("--site", "sites", multiple=True, help="Of all machines of a site; name it again for more sites.")
 @click.option("--every", type=options.Length(), help="A row for each such length: 15min, 1h, 1d.")
 @click.option("--definition", help="Judge by it instead of the machine's own: iso, vorne, semi, plant-a, plant-a@3.")
 @options.as_json
 @click.pass_context
 def oee_(
-    context: click.Context, directory: Path | None, machine: str | None, start: int | None, end: int | None,
-    as_of: int | None, every: int | None, definition: str | None, as_json: bool,
+    context: click.Context, *, directory: Path | None, window: Window, machines: str | None, line: str | None,
+    sites: Sequence[str], every: int | None, definition: str | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Show the OEE of a machine in [from, to), exact for any window; seconds, parts and ratios 0..1 with --json.
+    """Show the OEE of a machine, or of several, in [from, to), exact for any window; seconds, parts and ratios 0..1 with --json.
 
     The options of a command below stand behind its name.
     """
     if context.invoked_subcommand is not None:
         _refuse_options(context)
         return
-    from tailrace.app.oee_query import oee  # noqa: PLC0415  numpy takes a while to import, --help need not wait
-
-    name, begin, until = (_needed(context, *each) for each in (("machine", machine), ("start", start), ("end", end)))
-    windows = _windows(begin, until, every)
+    kinds = (("--machine", window.machine), ("--machines", machines), ("--line or --site", line or sites))
+    named = [option for option, given in kinds if given]
+    if len(named) > 1:
+        raise click.UsageError(f"expected one of --machine, --machines and --line or --site, got {' and '.join(named)}")
+    if not named:
+        _needed(context, "machine", None)
+    windows = _windows(*_ends(context, window), every)
     target = options.folder(directory)
     compose.catch_up(target)
-    found = oee(target, name, windows, as_of, definition)
+    if window.machine is not None:
+        from tailrace.app.oee_query import oee  # noqa: PLC0415  numpy takes a while to import, --help need not wait
+
+        found = oee(target, window.machine, windows, window.as_of, definition)
+    else:
+        from tailrace.app.oee_group import Asked, of  # noqa: PLC0415  as above
+
+        asked = [Asked(a, b, window.as_of, definition) for a, b in windows]
+        found = of(target, asked, line=line, sites=sites, machines=(machines or "").split(",") if machines else ())
     if as_json:
         put_json({"items": found} if every else found[0])
     elif every:
         console().print(_rows(found))
-    else:
+    elif window.machine is not None:
         _show(found[0])
+    else:
+        _show_group(found[0])
 
 
 @oee_.command("compare", short_help="The same window under several definitions.")
@@ -76,8 +108,7 @@ def oee_(
 @options.as_json
 @click.pass_context
 def compare_(
-    context: click.Context, directory: Path | None, machine: str | None, start: int | None, end: int | None,
-    as_of: int | None, definitions: Sequence[str], as_json: bool,
+    context: click.Context, *, directory: Path | None, window: Window, definitions: Sequence[str], as_json: bool,
 ) -> None:  # fmt: skip
     """Show the OEE of a machine in [from, to) under each definition, side by side.
 
@@ -85,15 +116,15 @@ def compare_(
     """
     from tailrace.app.oee_query import compare  # noqa: PLC0415  as above
 
-    name, begin, until = (_needed(context, *each) for each in (("machine", machine), ("start", start), ("end", end)))
-    ((begin, until),) = _windows(begin, until, None)
+    machine = _needed(context, "machine", window.machine)
+    ((begin, until),) = _windows(*_ends(context, window), None)
     target = options.folder(directory)
     compose.catch_up(target)
-    found = compare(target, name, begin, until, definitions, as_of)
+    found = compare(target, machine, begin, until, definitions, window.as_of)
     if as_json:
         put_json({"definitions": found})
     else:
-        console().print(f"{name}  {found[0]['from']} .. {found[0]['to']}")
+        console().print(f"{machine}  {found[0]['from']} .. {found[0]['to']}")
         console().print(_side_by_side(found))
 
 
@@ -102,6 +133,10 @@ def _needed(context: click.Context, name: str, value: T | None) -> T:
     if value is None:
         raise click.MissingParameter(ctx=context, param=next(p for p in context.command.params if p.name == name))
     return value
+
+
+def _ends(context: click.Context, window: Window) -> tuple[int, int]:
+    return _needed(context, "start", window.start), _needed(context, "end", window.end)
 
 
 def _refuse_options(context: click.Context) -> None:
@@ -128,13 +163,42 @@ def _windows(start: int, end: int, every: int | None) -> list[tuple[int, int]]:
 
 
 def _rows(found: Sequence[Mapping[str, Any]]) -> Any:
+    """A row a window; of a line the figures are those of its sum, but for OEE."""
     rows = [
-        [each["from"], *(percent(each[name]) for name in RATIOS), each["good"], each["reject"], length(each["run"]),
-         length(each["breakdown"]), " ".join(each["flags"])]
-        for each in found
+        [each["from"], *(percent(whole[name]) for name in RATIOS[:-1]), percent(each["oee"]), whole["good"], whole["reject"],
+         length(whole["run"]), length(whole["breakdown"]), " ".join(each["flags"])]
+        for each, whole in ((each, each.get("sum", each)) for each in found)
     ]  # fmt: skip
     columns = ["from", *RATIOS, "good", "reject", "run", "breakdown", "flags"]
-    return table(columns, rows, title=f"{found[0]['machine']}, OEE")
+    return table(columns, rows, title=f"{_name(found[0])}, OEE")
+
+
+def _name(found: Mapping[str, Any]) -> str:
+    members = [each["machine"] for each in found.get("members", ())]
+    return str(found.get("machine") or found.get("line") or f"{len(members)} machines")
+
+
+def _show_group(found: Mapping[str, Any]) -> None:
+    out = console()
+    out.print(f"{_name(found)}  {found['from']} .. {found['to']}")
+    whole = found.get("sum", found)
+    if "sum" in found:
+        slowest = found["bottleneck"] or "unknown, for an ideal cycle is missing"
+        parts = f"good parts of {found['output']}" if found["output"] else "its own good parts"
+        out.print(f"OEE at the bottleneck: {percent(found['oee'])}; bottleneck: {slowest}, judged by {parts}")
+    waiting = [name for name in ("starved", "blocked") if "sum" in found]
+    rows = [
+        [each["machine"], *(percent(each[name]) for name in RATIOS), length(each["base"]), each["good"],
+         *(length(each[name]) for name in waiting), percent(each["completeness"]), " ".join(each["flags"])]
+        for each in found["members"]
+    ]  # fmt: skip
+    total = [
+        "sum", *(percent(whole[name]) for name in RATIOS), length(whole["base"]), whole["good"],
+        *(length(sum(each[name] for each in found["members"])) for name in waiting), percent(whole["completeness"]),
+        " ".join(whole["flags"]),
+    ]  # fmt: skip
+    out.print(table(["machine", *RATIOS, "base", "good", *waiting, "known", "flags"], [*rows, total]))
+    out.print(f"mean of the members' OEEs, which is no OEE of the group: {percent(whole['mean_of_oee'])}")
 
 
 def _side_by_side(found: Sequence[Mapping[str, Any]]) -> Any:

@@ -66,13 +66,24 @@ def compare(
 @contextmanager
 def asked(directory: Path, machine: str) -> Iterator[tuple[LogReader, sqlite3.Connection, Machine]]:
     """The log, one picture of the rows, and the machine's facts as of these rows; raises NotFound as `oee` does."""
-    with compose.reading(directory) as log, compose.read_store(directory) as connection:
-        require_in(log, machine)
-        with _snapshot(connection):
-            state = _state(connection, log, machine)
-            if machine not in state.machines:
-                raise NotFound(f"machine {machine!r} has events, but none of them is folded yet; ask again in a moment")
-            yield log, connection, state.machine(machine)
+    with pictured(directory) as (log, connection):
+        yield log, connection, facts_in(log, connection, machine)
+
+
+@contextmanager
+def pictured(directory: Path) -> Iterator[tuple[LogReader, sqlite3.Connection]]:
+    """The log and one picture of the rows, for several machines."""
+    with compose.reading(directory) as log, compose.read_store(directory) as connection, _snapshot(connection):
+        yield log, connection
+
+
+def facts_in(log: LogReader, connection: sqlite3.Connection, machine: str) -> Machine:
+    """The machine's facts as of the rows of a picture; raises NotFound as `oee` does."""
+    require_in(log, machine)
+    state = _state(connection, log, machine)
+    if machine not in state.machines:
+        raise NotFound(f"machine {machine!r} has events, but none of them is folded yet; ask again in a moment")
+    return state.machine(machine)
 
 
 def figures(
@@ -86,9 +97,16 @@ def figures(
 ) -> dict[str, Any]:
     """The figures of one window, from the rows and facts of `asked`; seen: the facts under another definition."""
     held = measured(connection, facts, start, end, as_of, watermark, seen)
+    return figures_of(connection, facts.name, held, start, end, as_of)
+
+
+def figures_of(
+    connection: sqlite3.Connection, machine: str, held: Found, start: int, end: int, as_of: int | None
+) -> dict[str, Any]:
+    """What a window holds as figures, with its place and its revision."""
     stop = end if as_of is None else min(end, as_of)
-    place = {"machine": facts.name, "from": format_instant(start), "to": format_instant(end)}
-    return place | shown(held) | {"revision": _revision(connection, facts.name, start, stop)}
+    place = {"machine": machine, "from": format_instant(start), "to": format_instant(end)}
+    return place | shown(held) | {"revision": _revision(connection, machine, start, stop)}
 
 
 def measured(

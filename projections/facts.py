@@ -1,5 +1,5 @@
-"""Projection `facts`: what events say without any fold: which machines there are, the units of their signals, what was
-quarantined."""
+"""Projection `facts`: what events say without any fold: which machines there are, how they stand to each other, the units
+of their signals, what was quarantined."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from tailrace.engine.projection import Part
 from tailrace.engine.store import Change
 from tailrace.projections.texts import utc
 from tailrace.schemas import codec
-from tailrace.schemas.event import IngestQuarantined, MachineRegistered
+from tailrace.schemas.event import IngestQuarantined, MachineRegistered, RelationSet
 from tailrace.schemas.record import Record
+
+_SAID = frozenset({"machine.registered", "relation.set", "ingest.quarantined"})
 
 
 class FactRows:
@@ -26,21 +28,26 @@ class FactRows:
     def changes(self, parts: Sequence[Part[Record]]) -> list[Change]:
         machines: dict[str, dict[str, Any]] = {}
         units: dict[tuple[str, str], dict[str, Any]] = {}
+        relations: dict[tuple[str, str, str], dict[str, Any]] = {}
         quarantined: dict[str, dict[str, Any]] = {}
         for record, _ in parts:
             if record.machine:
                 machines.setdefault(record.machine, {"machine": record.machine})
-            if record.type not in ("machine.registered", "ingest.quarantined"):
+            if record.type not in _SAID:
                 continue
             for event in codec.events_of(record):
                 if isinstance(event, MachineRegistered):
                     machines[event.machine] = _machine(event)
                     units |= {(row["machine"], row["signal"]): row for row in _units(event)}
+                elif isinstance(event, RelationSet):
+                    said = (event.machine, event.relation, event.other)
+                    relations[said] = dict(zip(("machine", "relation", "other"), said, strict=True))
                 elif isinstance(event, IngestQuarantined):
                     quarantined[event.id] = _quarantined(event)
         return [
             Change("machine", list(machines.values())),
             Change("signal_unit", list(units.values())),
+            Change("relation", list(relations.values())),
             Change("quarantine", list(quarantined.values())),
         ]
 

@@ -147,6 +147,14 @@ command = sa.Table(
     _column("revision", INT64, "the revision that stood when it was judged"),
 )
 
+relation = sa.Table(
+    "relation",
+    metadata,
+    _column("machine", KEY, "machine id", key=True),
+    _column("relation", KEY, "feeds, part_of, ...", key=True),
+    _column("other", KEY, "the other machine", key=True),
+)
+
 machine_now = sa.Table(
     "machine_now",
     metadata,

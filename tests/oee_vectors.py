@@ -1,6 +1,7 @@
 """The vectors of ../shared/oee as events, as lines of an events file, and as what must come out.
 
-Timeline, counter and summary vectors are stories of one machine; aggregate, line and calendar vectors are only loaded.
+Timeline, counter and summary vectors are stories of one machine, aggregate and line vectors of several; calendar vectors are
+only loaded.
 
 Rules: a vector's zero is EPOCH; plans (machine, definition, calendar) are stamped PLANNED, long before any event of any vector.
 Every vector is a machine of its own named after it, with ids of its own, so all of them fit into one store. Ideal cycles
@@ -10,8 +11,10 @@ become whole nanoseconds, which is why comparison is 1e-9 relative (absolute bel
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -33,6 +36,7 @@ from tailrace.schemas.event import (
     Policy,
     ProductChanged,
     ReasonAssigned,
+    RelationSet,
     StateChanged,
 )
 from tailrace.schemas.instant import DAY, Instant, Span, parse_instant
@@ -92,6 +96,9 @@ def window(vector: Vector) -> tuple[int, int, int | None]:
     if vector["kind"] == "summary":
         given = vector["input"]
         return EPOCH, int(instant(given.get("calendar_s", given["planned_s"]) or 1)), None
+    if vector["kind"] in ("aggregate", "line"):
+        parts = vector["input"].get("members") or [vector["input"]]
+        return EPOCH, max(int(instant(part["planned_s"] or 1)) for part in parts), None
     if vector["kind"] == "counter":
         times = [instant(reading["t"]) for reading in vector["input"]["readings"]]
         return min(times), max(times) + 1, None
@@ -109,7 +116,7 @@ def policy(vector: Vector) -> Policy:
 
 
 def events(vector: Vector) -> list[Event]:
-    """A timeline or counter vector as events, in the order in which the vector lists them."""
+    """A vector as events, in the order in which it lists them."""
     found = list(_STORIES[vector["kind"]](vector))
     return [e if e.id else msgspec.structs.replace(e, id=f"{machine(vector)}:{i}") for i, e in enumerate(found)]
 
@@ -120,10 +127,10 @@ def lines(vector: Vector) -> bytes:
 
 
 def expected(vector: Vector) -> dict[str, Any]:
-    """What the vector says, as fractions, None and sets of flags; of a counter vector only the sum of its deltas."""
+    """What the vector says, as fractions, words, None and sets of flags; of a counter vector only the sum of its deltas."""
     if vector["kind"] == "counter":
         return {"total": exact(vector["expect"]["total"])}
-    return {name: _expected(value) for name, value in vector["expect"].items()}
+    return {name: frozenset(v) if name == "flags" else _expected(v) for name, v in vector["expect"].items()}
 
 
 def differences(wanted: Mapping[str, Any], got: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -140,15 +147,21 @@ def differences(wanted: Mapping[str, Any], got: Mapping[str, Any]) -> dict[str, 
 def _agree(wanted: Any, got: Any) -> bool:
     if wanted is None or got is None:
         return wanted is got
-    if isinstance(wanted, (set, frozenset, list)):
-        return wanted == type(wanted)(got)
+    if isinstance(wanted, (set, frozenset)):
+        return wanted == set(got)
+    if isinstance(wanted, list):
+        return len(wanted) == len(got) and all(map(_agree, wanted, got))
+    if isinstance(wanted, str):
+        return bool(wanted == got)
     return bool(abs(wanted - Fraction(got)) <= max(Fraction(1), abs(wanted)) / 10**9)
 
 
 def _expected(value: Any) -> Any:
     if isinstance(value, list):
-        return frozenset(value)
-    return None if value is None else exact(value)
+        return [_expected(each) for each in value]
+    if value is None or (isinstance(value, str) and not re.fullmatch(r"-?[\d.]+(/\d+)?", value)):
+        return value
+    return exact(value)
 
 
 def _counter_vector(vector: Vector) -> Iterator[Event]:
@@ -172,6 +185,35 @@ def _summary_vector(vector: Vector) -> Iterator[Event]:
         yield StateChanged(state=state, **_base(vector, {"t": t, "seq": i}))
     good, reject = given["good"], given["total"] - given["good"]
     yield PartsCounted(good=good, reject=reject, **_base(vector, {"t": 0}))
+
+
+def _aggregate_vector(vector: Vector) -> Iterator[Event]:
+    """Every member as a day of its own machine."""
+    for name, member in zip(members(vector), vector["input"]["members"], strict=True):
+        yield from _summary_vector({"id": name, "kind": "summary", "input": member})
+
+
+def _line_vector(vector: Vector) -> Iterator[Event]:
+    """Stations that run all the time, each feeding the next one; only the last one counts."""
+    given = vector["input"]
+    names = members(vector)
+    for name, station in zip(names, given["stations"], strict=True):
+        base: dict[str, Any] = {"machine": name, "t": PLANNED}
+        yield MachineRegistered(**base, line=machine(vector))
+        shift = Interval(kind="shift", start=instant(0), end=instant(given["planned_s"]))
+        yield CalendarSet(**base, intervals=[shift])
+        yield ProductChanged(**base, product="A", ideal_cycle=Span(ns(station["ideal_cycle_s"])))
+        yield StateChanged(machine=name, t=instant(0), state="running")
+    for one, other in pairwise(names):
+        yield RelationSet(machine=one, t=PLANNED, relation="feeds", other=other)
+    yield PartsCounted(machine=names[-1], t=instant(0), good=given["good_out"])
+
+
+def members(vector: Vector) -> list[str]:
+    """The machines of an aggregate or a line, in the vector's order."""
+    if vector["kind"] == "line":
+        return [station["name"] for station in vector["input"]["stations"]]
+    return [f"{machine(vector)}-{i}" for i, _ in enumerate(vector["input"]["members"])]
 
 
 def _timeline_vector(vector: Vector) -> Iterator[Event]:
@@ -201,7 +243,13 @@ def _timeline_vector(vector: Vector) -> Iterator[Event]:
         yield ClockTicked(machine=machine(vector), t=instant(vector["horizon"]))
 
 
-_STORIES = {"timeline": _timeline_vector, "counter": _counter_vector, "summary": _summary_vector}
+_STORIES = {
+    "timeline": _timeline_vector,
+    "counter": _counter_vector,
+    "summary": _summary_vector,
+    "aggregate": _aggregate_vector,
+    "line": _line_vector,
+}
 
 
 def _registered(vector: Vector, counters: dict[CounterName, dict[str, int]]) -> MachineRegistered:

@@ -26,6 +26,7 @@ GOLDEN = {
     "oee_shift": "08d389b429bfcca5ba2bdee3c7010eabcc28587ade4a127bca44b5fef1449061",
     "parked": "0d2ce432feb0fe2a3a95b7fd4c75913ba6b82d701b96726d16e145ad446f3d1e",
     "quarantine": "ed899d1443dad08c49da672d48f5214b41b8817ad0fff20064df0f7eedc5ec49",
+    "relation": "97a65f1027e65010f48f53df8b61702067633985e0c5fb6d82ce022d86718c1b",
     "score_rollup": "6956d67291dfe39d14789507602ecf19ea742d5ed80847d4c17b15b6bababa37",
     "shift": "616247aeecb953eae4112433161ef341e7e4fffee03966f2e264a9d159b204cf",
     "signal_now": "897180e22d3e1d09eded72c7240dba1b1984d26f73d6780ea015ba2cab26d523",
