@@ -214,9 +214,14 @@ def _stop(row: dict[str, Any], now: int) -> StopItem:
     return StopItem(
         id=row["id"], machine=row["machine"], start=format_instant(row["start_ns"]),
         end=None if end is None else format_instant(end),
-        duration_s=seconds(max(0, (now if end is None else end) - row["start_ns"])),
+        duration_s=seconds(max(0, (now if end is None else end) - row["start_ns"] - sum(b - a for a, b in gaps_of(row)))),
         category=row["category"], reason=row["reason"], by=row["by"], revision=row["revision"],
     )  # fmt: skip
+
+
+def gaps_of(row: dict[str, Any]) -> list[tuple[int, int]]:
+    """[start, end) in ns of what ran inside a stop."""
+    return msgspec.json.decode(row["gaps"], type=list[tuple[int, int]]) if row["gaps"] else []
 
 
 class _Units:

@@ -17,13 +17,13 @@ KINDS = frozenset({stop.INTERVAL, stop.OPENED, stop.CLOSED, stop.RESTATED, stop.
 
 
 class StopRows:
-    """The mapping for version 1 of topology `stops`."""
+    """The mapping for version 2 of topology `stops`."""
 
     name = "stops"
     reads: Literal["events", "derived"] = "derived"
 
     def wants(self, record: Derived) -> bool:
-        return record.topology == "stops" and record.version == 1 and record.kind in KINDS
+        return record.topology == "stops" and record.version == 2 and record.kind in KINDS
 
     def changes(self, parts: Sequence[Part[Derived]]) -> list[Change]:
         intervals: dict[tuple[str, int], dict[str, Any] | None] = {}
@@ -59,7 +59,8 @@ def _stop(machine: str, row: stop.Stop) -> dict[str, Any] | None:
     if row.end == row.start:
         return None
     said = {"category": row.category, "reason": row.reason, "by": row.by, "revision": row.revision}
-    return {"id": row.id, "machine": machine, **_span(row.start, row.end), "state": row.state, **said}
+    made = {"gaps": msgspec.json.encode(row.gaps).decode() if row.gaps else "", "edit": row.edit}
+    return {"id": row.id, "machine": machine, **_span(row.start, row.end), "state": row.state, **said, **made}
 
 
 def _span(start: int, end: int | None) -> dict[str, Any]:

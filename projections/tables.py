@@ -134,6 +134,8 @@ stop = sa.Table(
     _column("reason", TEXT, "reason a person gave, '' = none"),
     _column("by", TEXT, "who gave it"),
     _column("revision", INT64, "1 = never edited or restated"),
+    _column("gaps", TEXT, "what ran inside a joined stop, [[start, end], ...] in ns UTC, '' = nothing"),
+    _column("edit", TEXT, "id of the event of the last edit of it that stands, '' = none"),
     sa.Index("stop_time", "machine", "start_ns"),
 )
 

@@ -40,6 +40,13 @@ class Interval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     name: str = ""
 
 
+class Gap(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A half-open stretch [from, to) inside a joined stop in which the machine was not down."""
+
+    start: Instant = msgspec.field(name="from")
+    end: Instant = msgspec.field(name="to")
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """How buckets become an OEE; the first value of each is the default (oee semantics, docs/oee.md)."""
 
@@ -95,7 +102,8 @@ class ProductChanged(Event, frozen=True, kw_only=True, tag="product.changed"):
 class ReasonAssigned(Event, frozen=True, kw_only=True, tag="reason.assigned"):
     """A person says what [from, to) really was; of overlapping ones the largest t stands.
 
-    to: null while the machine is down: it holds until, from t on, the machine's states do not say unplanned.
+    to: null while the machine is down: it holds until, from t on, the machine's states do not say unplanned. gaps: what of
+    [from, to) it does not speak of, as what ran between two stops that are joined.
     """
 
     start: Instant = msgspec.field(name="from")
@@ -106,15 +114,17 @@ class ReasonAssigned(Event, frozen=True, kw_only=True, tag="reason.assigned"):
     comment: str = ""
     stop: str = ""
     expected_revision: int | None = None
+    gaps: list[Gap] = []
 
 
 class ReasonRetracted(Event, frozen=True, kw_only=True, tag="reason.retracted"):
-    """Takes an assigned reason back; `reason_id` is the id of its event."""
+    """Takes an edit back: `reason_id` is the id of the event of a reason, a split or a merge. stop: where a person saw it."""
 
     reason_id: str
     by: str = ""
     comment: str = ""
     expected_revision: int | None = None
+    stop: str = ""
 
 
 class StopSplit(Event, frozen=True, kw_only=True, tag="stop.split"):
@@ -127,11 +137,18 @@ class StopSplit(Event, frozen=True, kw_only=True, tag="stop.split"):
 
 
 class StopMerged(Event, frozen=True, kw_only=True, tag="stop.merged"):
-    """A person joins stops into one."""
+    """A person joins stops into one: what parts them in (from, to] does so no more; what ran between them still ran.
+
+    stops: ids, the earliest first. from, to: the starts of the first and of the last; absent: those that the fold knows by
+    these ids. expected_revision: of the first; expected_revisions: of the others, by id.
+    """
 
     stops: list[str]
     by: str = ""
     expected_revision: int | None = None
+    start: Instant | None = msgspec.field(default=None, name="from")
+    end: Instant | None = msgspec.field(default=None, name="to")
+    expected_revisions: dict[str, int] = {}
 
 
 class CalendarSet(Event, frozen=True, kw_only=True, tag="calendar.set"):

@@ -35,6 +35,8 @@ from tailrace.schemas.event import (
     ProductChanged,
     QualityRecorded,
     ReasonAssigned,
+    StopMerged,
+    StopSplit,
     Telemetry,
 )
 from tailrace.schemas.instant import MINUTE, SECOND, Instant, Span, format_instant, parse_instant, parse_span
@@ -215,6 +217,29 @@ def _product(event: ProductChanged) -> None:
 def _reason(event: ReasonAssigned) -> None:
     if event.end is not None and event.end <= event.start:
         raise InvalidEvent(f"expected from before to, got {format_instant(event.start)} .. {format_instant(event.end)}")
+    for gap in event.gaps:
+        if gap.end <= gap.start:
+            raise InvalidEvent(
+                f"expected a gap from before to, got {format_instant(gap.start)} .. {format_instant(gap.end)}"
+            )
+
+
+def _split(event: StopSplit) -> None:
+    if not event.stop:
+        raise InvalidEvent("expected the id of a stop in stop, got none")
+
+
+def _merged(event: StopMerged) -> None:
+    if len(set(event.stops)) < 2:
+        raise InvalidEvent(f"expected two stops or more in stops, got {len(set(event.stops))}")
+    if (event.start is None) != (event.end is None):
+        raise InvalidEvent("expected both of from and to, or none of them, got one")
+    if event.start is not None and event.end is not None and event.end <= event.start:
+        raise InvalidEvent(f"expected from before to, got {format_instant(event.start)} .. {format_instant(event.end)}")
+    unknown = event.expected_revisions.keys() - set(event.stops)
+    if unknown:
+        raise InvalidEvent(f"expected_revisions: expected ids that stand in stops, got {min(unknown)[:80]!r}")
+    _finite(event.expected_revisions)
 
 
 def _calendar(event: CalendarSet) -> None:
@@ -227,7 +252,8 @@ def _calendar(event: CalendarSet) -> None:
 
 _CHECKS: dict[type, Any] = {
     Telemetry: _telemetry, CounterRead: _counter, PartsCounted: _parts, ProductChanged: _product,
-    ReasonAssigned: _reason, CalendarSet: _calendar, DefinitionSet: _definition, MachineRegistered: _machine,
+    ReasonAssigned: _reason, StopSplit: _split, StopMerged: _merged,
+    CalendarSet: _calendar, DefinitionSet: _definition, MachineRegistered: _machine,
     BomSet: _bom, QualityRecorded: _quality,
     ModelSet: _free, ApprovalDecided: _free, CommandRequested: _free, ParkingReleased: _free,
 }  # fmt: skip

@@ -26,11 +26,12 @@ class StateInterval(msgspec.Struct, frozen=True, kw_only=True):
     category: str
 
 
-class Stop(msgspec.Struct, frozen=True, kw_only=True):
-    """A maximal stretch in which the machine was down, by its states or by what people said of it.
+class Stop(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A stretch in which the machine was down, by its states or by what people said of it, cut and joined as people said.
 
     category: `unplanned`, or what the latest reason that overlaps it says. revision: 1, and one more for every edit of it that
-    stands; growing, closing and late facts are no edits.
+    stands; growing, closing and late facts are no edits. gaps: where the machine was not down, in a stop that was joined.
+    edit: id of the event of the last edit that made it what it is, '' = none; taking that one back undoes it.
     """
 
     id: str
@@ -41,6 +42,8 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     by: str
     revision: int
+    gaps: list[tuple[int, int]] = []
+    edit: str = ""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):

@@ -107,7 +107,7 @@ def test_pages_are_walked_up_to_the_limit(tmp_path: Path) -> None:
 
 
 def stop(number: int) -> dict[str, Any]:
-    said = {"state": "fault", "category": "unplanned", "reason": "", "by": "", "revision": 1}
+    said = {"state": "fault", "category": "unplanned", "reason": "", "by": "", "revision": 1, "gaps": "", "edit": ""}
     return {
         "id": f"{number}", "machine": "M1", "start_ns": number * MINUTE, "start": "", "end_ns": number * MINUTE + SECOND,
         "end": "", **said,

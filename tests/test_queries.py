@@ -92,7 +92,7 @@ def test_stops_of_a_window_are_those_with_a_part_in_it(connection: sqlite3.Conne
 def test_an_open_stop_lasts_until_now(connection: sqlite3.Connection) -> None:
     with_place = Place(1)
     row = {"machine": "M1", "start_ns": NOW - 90 * SECOND, "start": "", "end_ns": None, "end": None, "state": "fault"}
-    said = {"category": "unplanned", "reason": "", "by": "", "revision": 1}
+    said = {"category": "unplanned", "reason": "", "by": "", "revision": 1, "gaps": "", "edit": ""}
     store = SqliteStore(connection)
     commit = store.commit("stops", Place(), [Change("stop", [{"id": "a", **row, **said}])], with_place)
     with pytest.raises(StopIteration):

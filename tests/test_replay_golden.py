@@ -34,7 +34,7 @@ GOLDEN = {
     "signal_unit": "c2b803271bb2ca514b6f71c36f31ae6038aba43e43171e28f0bf77e55a9ba6b6",
     "source_audit": "80cbdd1effc941e02cf4a3d83aadde193be8e79189ed0823b483bd3f203e397b",
     "state_interval": "c1eab00498832059b952ab9926e6c20f3b63bb19f550feb5d00616321abfcb65",
-    "stop": "6014071acc2bc728e6b387d8714fd1c2d74c4136aeedd1b4f174933d4fa59522",
+    "stop": "c22140da4da940c1aacafc95f903a87e0726f9e65d81f45f6d1d71a08ad9b520",
 }
 """Changes only together with the version of a topology, or with what a read model holds."""
 

@@ -7,12 +7,14 @@ the stretch it touched. Nothing happens before `change` is called, but for the c
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tailrace.schemas import event
+from tailrace.topologies import marks
 from tailrace.topologies.interval import up_at
 from tailrace.topologies.machine import NOTHING, Machine, Touched, join
 from tailrace.topologies.plan import NONE, Plan, since
@@ -61,9 +63,29 @@ def _reason(machine: Machine, fact: event.ReasonAssigned, place: int) -> Fact:
 
 
 def _retracted(machine: Machine, fact: event.ReasonRetracted, _: int) -> Fact:
-    gone = [reason for reason in machine.head.plan.reasons if reason.id == fact.reason_id]
-    start, end = min((r.start for r in gone), default=FOREVER), max((r.end for r in gone), default=FOREVER)
-    return start, lambda: _say(machine, machine.head.plan.without_reason(fact.reason_id), start, end)
+    plan = machine.head.plan
+    if plan.outdated(fact):
+        return FOREVER, lambda: NOTHING
+    gone = [(reason.start, reason.end) for reason in plan.reasons if reason.id == fact.reason_id]
+    parted = [(mark.start, mark.end + 1) for mark in plan.marks if mark.id == fact.reason_id]
+    touched = reduce(join, gone + parted, NOTHING)
+    return min((start for start, _ in gone), default=FOREVER), lambda: _say(machine, plan.without(fact), *touched)
+
+
+def _split(machine: Machine, fact: event.StopSplit, place: int) -> Fact:
+    """Where stops are parted changes no bucket, so it reaches nothing back; but the stops there are others."""
+    return FOREVER, lambda: _mark(machine, fact, marks.split_of(fact, place))
+
+
+def _merged(machine: Machine, fact: event.StopMerged, place: int) -> Fact:
+    return FOREVER, lambda: _mark(machine, fact, marks.merge_of(fact, place))
+
+
+def _mark(machine: Machine, fact: event.StopSplit | event.StopMerged, mark: marks.Mark | None) -> Touched:
+    plan = machine.head.plan.with_mark(fact, mark)
+    if plan is machine.head.plan:
+        return NOTHING
+    return _say(machine, plan, *((mark.start, mark.end + 1) if mark else NOTHING))
 
 
 def _calendar(machine: Machine, fact: event.CalendarSet, place: int) -> Fact:
@@ -133,6 +155,8 @@ _FACTS: dict[type, Callable[[Machine, Any, int], Fact]] = {
     event.ProductChanged: _product,
     event.ReasonAssigned: _reason,
     event.ReasonRetracted: _retracted,
+    event.StopSplit: _split,
+    event.StopMerged: _merged,
     event.CalendarSet: _calendar,
     event.DefinitionSet: _definition,
     event.MachineRegistered: _registered,

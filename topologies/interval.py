@@ -6,7 +6,6 @@ up again where its states do not say unplanned; there ends a reason that was giv
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
@@ -42,14 +41,6 @@ def stretches(machine: Machine, a: int, b: int) -> list[Stretch]:
     ends = [*start[1:].tolist(), b]
     found = map(Stretch, start.tolist(), ends, word.tolist(), said.tolist(), down.tolist())
     return [_joined(list(same)) for _, same in groupby(found, key=lambda s: s[2:])]
-
-
-def downs(found: list[Stretch]) -> Iterator[tuple[int, int, int]]:
-    """(start, end, word code at the start) of each maximal stretch in which the machine is down."""
-    for down, same in groupby(found, key=lambda s: s.down):
-        if down:
-            together = list(same)
-            yield together[0].start, together[-1].end, together[0].word
 
 
 def begin_of(machine: Machine, t: int) -> int:

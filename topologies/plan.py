@@ -6,6 +6,7 @@ site's; without any, all time is one shift.
 A machine uses a definition by name from that one's valid_from on, before and without it the site's default; of several the
 one with the largest valid_from not after an instant holds there. Of registrations the later one in (t, seq, position) stands.
 An edit of a stop that names the revision it was made on is taken only if that is the one that stands, in the order of the log.
+An edit that was retracted counts for nothing, whenever that was said.
 """
 
 from __future__ import annotations
@@ -27,7 +28,12 @@ from tailrace.schemas.event import (
     Policy,
     ProductChanged,
     ReasonAssigned,
+    ReasonRetracted,
+    StopMerged,
+    StopSplit,
 )
+from tailrace.topologies import marks
+from tailrace.topologies.marks import Edit, Mark, Span
 from tailrace.topologies.steps import FOREVER, Steps, painted, steps
 
 OFF, PLANNED, SHIFT = range(len(CLASSES))
@@ -59,7 +65,7 @@ class Product(msgspec.Struct, frozen=True, array_like=True, order=True):
 
 
 class Reason(msgspec.Struct, frozen=True, array_like=True, order=True):
-    """A reason.assigned: recorded at t, it says that [start, end) was of a category."""
+    """A reason.assigned: recorded at t, it says that [start, end), but for its gaps, was of a category."""
 
     t: int
     seq: int
@@ -70,6 +76,11 @@ class Reason(msgspec.Struct, frozen=True, array_like=True, order=True):
     id: str
     reason: str
     by: str
+    gaps: tuple[Span, ...] = ()
+
+    def parts(self) -> list[Span]:
+        """What of [start, end) it speaks of."""
+        return marks.without(self.start, self.end, self.gaps) if self.gaps else [(self.start, self.end)]
 
 
 class Calendar(msgspec.Struct, frozen=True, array_like=True, order=True):
@@ -123,6 +134,7 @@ class Plan(msgspec.Struct, frozen=True):
     calendars: tuple[Calendar, ...] = ()
     definitions: tuple[Definition, ...] = ()
     registered: Registration = Registration()
+    marks: tuple[Mark, ...] = ()
 
     def with_product(self, event: ProductChanged, code: int, position: int) -> Plan:
         seq = -1 if event.seq is None else event.seq
@@ -134,32 +146,47 @@ class Plan(msgspec.Struct, frozen=True):
         """1, and one more for every edit of the stop that stands."""
         return 1 + self.edits.get(stop, 0)
 
-    def accepts(self, event: ReasonAssigned) -> bool:
-        """Whether the edit was made on the revision of the stop that stands; one that names none is always taken."""
-        return event.expected_revision is None or event.expected_revision == self.revision(event.stop)
+    def outdated(self, event: Edit) -> tuple[str, int] | None:
+        """The first stop that was changed since the edit was made, and the revision that the edit expected; None: none was."""
+        made_on = [(stop, expected) for stop, expected in marks.made_on(event) if expected is not None]
+        return next(((stop, expected) for stop, expected in made_on if expected != self.revision(stop)), None)
+
+    def edited(self, event: Edit) -> dict[str, int]:
+        """How many edits stand of each stop, with this one."""
+        named = {stop: self.edits.get(stop, 0) + 1 for stop, _ in marks.made_on(event) if stop}
+        return self.edits | named
 
     def with_reason(self, event: ReasonAssigned, position: int, end: int) -> Plan:
         """The plan with the reason up to `end`, or the very same plan where it is not accepted."""
-        if not self.accepts(event):
+        if self.outdated(event):
             return self
         seq = -1 if event.seq is None else event.seq
         added = Reason(
             int(event.t), seq, position, int(event.start), end, _CATEGORY[event.category], event.id,
-            event.reason, event.by,
+            event.reason, event.by, tuple((int(gap.start), int(gap.end)) for gap in event.gaps),
         )  # fmt: skip
-        edits = self.edits | ({event.stop: self.edits.get(event.stop, 0) + 1} if event.stop else {})
         ongoing = self.ongoing | ({position: since(event)} if event.end is None else {})
         return msgspec.structs.replace(
-            self, reasons=tuple(sorted((*self.reasons, added))), edits=edits, ongoing=ongoing
+            self, reasons=tuple(sorted((*self.reasons, added))), edits=self.edited(event), ongoing=ongoing
         )
+
+    def with_mark(self, event: StopSplit | StopMerged, mark: Mark | None) -> Plan:
+        """The plan with a cut or a join, or the very same plan where it is not accepted."""
+        if self.outdated(event):
+            return self
+        found = self.marks if mark is None else tuple(sorted((*self.marks, mark)))
+        return msgspec.structs.replace(self, marks=found, edits=self.edited(event))
 
     def with_ends(self, ends: Mapping[int, int]) -> Plan:
         """The plan with other ends of reasons, by position."""
         reasons = (msgspec.structs.replace(r, end=ends.get(r.position, r.end)) for r in self.reasons)
         return msgspec.structs.replace(self, reasons=tuple(reasons))
 
-    def without_reason(self, reason_id: str) -> Plan:
-        return msgspec.structs.replace(self, retracted=(*self.retracted, reason_id))
+    def without(self, event: ReasonRetracted) -> Plan:
+        """The plan without an edit, or the very same plan where that is not accepted."""
+        if self.outdated(event):
+            return self
+        return msgspec.structs.replace(self, retracted=(*self.retracted, event.reason_id), edits=self.edited(event))
 
     def with_registration(self, event: MachineRegistered, position: int) -> Plan:
         seq = -1 if event.seq is None else event.seq
@@ -196,6 +223,10 @@ class Plan(msgspec.Struct, frozen=True):
         """The reasons that nobody has taken back, in the order in which they stand over each other."""
         return [reason for reason in self.reasons if not (reason.id and reason.id in self.retracted)]
 
+    def standing_marks(self) -> list[Mark]:
+        """The cuts and joins that nobody has taken back, in the order in which they stand over each other."""
+        return [mark for mark in self.marks if not (mark.id and mark.id in self.retracted)]
+
     def schedule(self) -> Steps:
         """OFF, PLANNED or SHIFT."""
         spans: list[tuple[int, int, int]] = []
@@ -222,7 +253,7 @@ class Plan(msgspec.Struct, frozen=True):
 
     def overlay(self) -> Steps:
         """The category that people say, or NONE."""
-        return painted([(r.start, r.end, r.category) for r in self.standing()], NONE)
+        return painted([(a, b, r.category) for r in self.standing() for a, b in r.parts()], NONE)
 
     def maps(self, words: Iterable[str]) -> tuple[Steps, NDArray[np.int64]]:
         """Which row of the table holds at an instant; table[row, word code + 1] is a category, word NONE is unknown."""
