@@ -24,6 +24,8 @@ from tailrace.app import compose
 from tailrace.app.api_docs import ApiPage
 from tailrace.app.edits import EditConflict, assign_reason
 from tailrace.app.live import Changes
+from tailrace.app.oee_group import Asked
+from tailrace.app.oee_group import of as together
 from tailrace.app.oee_query import oee as oee_of
 from tailrace.engine.log import Log
 from tailrace.projections import queries
@@ -35,6 +37,11 @@ WINDOW = 8 * HOUR
 Cursor = Annotated[str | None, QueryParameter(description="`next` of the page before")]
 Limit = Annotated[int, QueryParameter(ge=1, le=queries.LIMIT_MAX, description="rows in a page")]
 Machine = Annotated[str | None, QueryParameter(description="only this machine")]
+Line = Annotated[str | None, QueryParameter(description="the machines of this line (ISA-95), judged at its bottleneck")]
+Site = Annotated[str | None, QueryParameter(description="the machines of this site together")]
+Definitions = Annotated[
+    list[str] | None, QueryParameter(name="definition", description="judge by iso, vorne, semi, plant-a or plant-a@3")
+]
 AsOf = Annotated[str | None, QueryParameter(description="count nothing that is stamped later")]
 From = Annotated[str | None, QueryParameter(name="from", description="start, ISO 8601 with offset or Unix seconds")]
 To = Annotated[str | None, QueryParameter(name="to", description="end, exclusive")]
@@ -59,17 +66,36 @@ def machines(state: State, cursor: Cursor = None, limit: Limit = 100) -> Page[Ma
 
 
 @get("/oee", sync_to_thread=True)
-def oee(state: State, machine: Machine = None, start: From = None, end: To = None, as_of: AsOf = None) -> Page[OeeItem]:
-    """One item a machine, with the figures of docs/oee.md; without parameters all machines over the last 8 hours."""
+def oee(
+    state: State,
+    machine: Machine = None,
+    line: Line = None,
+    site: Site = None,
+    start: From = None,
+    end: To = None,
+    as_of: AsOf = None,
+    definition: Definitions = None,
+) -> Page[OeeItem]:
+    """One item a machine, with the figures of docs/oee.md; without parameters all machines over the last 8 hours.
+
+    Of a line, or of a site, one item for all of its machines together. Several definitions: an item under each.
+    """
     served = _served(state)
     until = _instant("to", end) or served.clock()
     since = _instant("from", start) or until - WINDOW
     if since >= until:
         raise InvalidInput(f"expected from before to, got {start} and {end}")
+    given = _instant("as_of", as_of)
+    under: list[str | None] = [*definition] if definition else [None]
+    if line is not None or site is not None:
+        if machine is not None:
+            raise InvalidInput("expected machine, or line and site, got both; ask for them one after the other")
+        asked = [Asked(since, until, given, name) for name in under]
+        return Page(together(served.directory, asked, line=line, sites=[site] if site is not None else []))
     with compose.reading(served.directory) as log:
         names = [machine] if machine else log.machines()
-    given = _instant("as_of", as_of)
-    return Page([oee_of(served.directory, name, [(since, until)], given)[0] for name in names])
+    found = [oee_of(served.directory, name, [(since, until)], given, used) for name in names for used in under]
+    return Page([item for (item,) in found])
 
 
 @get("/stops", sync_to_thread=True)

@@ -155,7 +155,7 @@ class QuarantineItem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 OeeItem = dict[str, Any]
-"""The figures of docs/oee.md."""
+"""The figures of docs/oee.md, of a machine, a line or a group."""
 
 
 class ReasonEdit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

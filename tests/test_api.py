@@ -18,12 +18,13 @@ from commands import DEADLINE_S
 from tailrace.app import compose
 from tailrace.app.api import Served, api
 from tailrace.app.live import Changes
-from tailrace.app.oee_query import oee
+from tailrace.app.oee_group import Asked, of
+from tailrace.app.oee_query import compare, oee
 from tailrace.app.pipeline import PLACE
 from tailrace.connectors.log_sqlite import SqliteLog
 from tailrace.projections.store_sqlite import place_of
 from tailrace.schemas import codec
-from tailrace.schemas.event import Event, StateChanged
+from tailrace.schemas.event import Event, MachineRegistered, StateChanged
 from tailrace.schemas.instant import HOUR, Instant, format_instant
 from test_rollup_queries import alarm, put
 
@@ -84,6 +85,23 @@ async def test_figures_are_those_of_the_query(tmp_path: Path) -> None:
         }
         found = (await client.get("/v1/oee", params={"machine": "M1", **asked})).json()
         assert found["items"] == oee(tmp_path, "M1", [window], NOW - HOUR)
+
+
+async def test_figures_under_definitions_and_of_lines_and_sites(tmp_path: Path) -> None:
+    t = Instant(NOW - HOUR)
+    registered = MachineRegistered(id="m2", machine="M2", t=t, ingested=t, site="Nord", line="Line 1")
+    async with served(tmp_path, [*timeline(), registered]) as (client, _):
+        window = (NOW - 8 * HOUR, NOW)
+        both = {"machine": "M1", "definition": ["iso", "semi@1"]}
+        found = (await client.get("/v1/oee", params=both)).json()["items"]
+        assert found == compare(tmp_path, "M1", *window, ["iso", "semi"])
+        assert [item["definition"] for item in found] == [["iso@1"], ["semi@1"]]
+        asked = [Asked(*window, None, "vorne")]
+        for where in ({"line": "Line 1"}, {"site": "Nord"}, {"line": "Line 1", "site": "Nord"}):
+            found = (await client.get("/v1/oee", params={**where, "definition": "vorne"})).json()["items"]
+            sites = [where["site"]] if "site" in where else []
+            assert found == of(tmp_path, asked, line=where.get("line"), sites=sites)
+            assert [member["machine"] for member in found[0]["members"]] == ["M2"]
 
 
 async def test_lists_have_items_and_next(tmp_path: Path) -> None:
@@ -166,6 +184,9 @@ async def test_anomalies_are_those_of_the_query(tmp_path: Path) -> None:
         ("oee?machine=M9", 404, "expected a machine that has events, got 'M9'"),
         ("oee?from=2026-01-05", 400, "from: expected a time as ISO 8601 with offset"),
         ("oee?from=2026-01-06T00:00:00Z&to=2026-01-05T00:00:00Z", 400, "expected from before to"),
+        ("oee?machine=M1&definition=x", 404, "expected a definition that somebody set, got 'x'; known are: iso@1"),
+        ("oee?line=x", 404, "expected machines registered in line 'x', got none"),
+        ("oee?line=x&machine=M1", 400, "expected machine, or line and site, got both"),
         ("stops?cursor=%25", 400, "cursor: expected the `next` of an earlier answer"),
         ("stops?limit=0", 400, ""),
         ("nothing", 404, ""),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -144,6 +145,41 @@ def test_a_version_by_its_number(shift: Path) -> None:
     assert (second["definition"], second["unknown"], second["setup"]) == (["plant-a@2"], 1800, 0)
     hours = tailrace_json("oee", "--dir", shift, *WINDOW, "--definition", "plant-a@2", "--every", "1h")["items"]
     assert sum(each["unknown"] for each in hours) == 1800
+
+
+def test_a_reason_that_ends_with_its_stop_ends_by_the_definition_that_is_asked(tmp_path: Path) -> None:
+    """Down from 0 on, a reason given at 60. From 1000 to 2000 the machine's own words say it is up, so there it ends; by plain
+    words it never ends. In the third stretch the words are the same again, and the rows still are not asked."""
+    zero = "2026-11-20T06:00:00Z"
+    policies = ((1, "T05:00:00Z", {}), (2, "T06:16:40Z", {"held": "run"}), (3, "T06:33:20Z", {}))
+    events: list[dict[str, Any]] = [
+        {"type": "state.changed", "machine": "M1", "t": zero, "state": "held"},
+        {
+            "type": "reason.assigned",
+            "machine": "M1",
+            "t": "2026-11-20T06:01:00Z",
+            "from": zero,
+            "to": None,
+            "category": "setup",
+        },
+        {"type": "definition.set", "t": "2026-11-20T05:00:00Z", "name": "plain", "version": 1},
+        {"type": "clock.ticked", "machine": "M1", "t": "2026-11-20T08:00:00Z"},
+    ]
+    for version, since, words in policies:
+        policy = {
+            "type": "definition.set",
+            "t": zero,
+            "name": "own",
+            "version": version,
+            "valid_from": f"2026-11-20{since}",
+        }
+        events.append(policy | {"default": True, "policy": {"state_map": words}})
+    (tmp_path / "events.jsonl").write_text("".join(json.dumps(each) + "\n" for each in events))
+    tailrace_json("import", tmp_path / "events.jsonl", "--dir", tmp_path / "data")
+    window = ("--machine", "M1", "--from", "2026-11-20T06:40:00Z", "--to", "2026-11-20T07:40:00Z")
+    own = tailrace_json("oee", "--dir", tmp_path / "data", *window)
+    plain = tailrace_json("oee", "--dir", tmp_path / "data", *window, "--definition", "plain")
+    assert [(each["breakdown"], each["setup"]) for each in (own, plain)] == [(3600, 0), (0, 3600)]
 
 
 def test_compare_for_people(shift: Path) -> None:
