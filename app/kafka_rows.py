@@ -32,6 +32,7 @@ from tailrace.connectors.kafka_settings import KafkaSettings
 from tailrace.connectors.log_kafka import KafkaLog
 from tailrace.connectors.log_sqlite_file import words
 from tailrace.engine.checkpoints import Manifest
+from tailrace.engine.first import part
 from tailrace.engine.projection import Projection
 from tailrace.engine.projector import Projector
 from tailrace.engine.restore import record_hash
@@ -45,7 +46,7 @@ from tailrace.projections.parked import ParkedRows
 from tailrace.projections.rollup import RollupRows
 from tailrace.projections.stops import StopRows
 from tailrace.projections.store_sqlite import SqliteStore, place_of
-from tailrace.schemas.errors import Conflict, InvalidEvent, InvalidSettings, Unavailable
+from tailrace.schemas.errors import Conflict, InvalidSettings, Unavailable
 from tailrace.schemas.record import Derived, Record
 
 BATCH = 1000
@@ -198,10 +199,7 @@ class First:
 
     def take(self, record: Record) -> Record:
         """The record as far as it is new. Of a copy and of a repeat nothing is, and only their position stays."""
-        try:
-            fresh = None if record.copy_of else self._seen.fresh(record)
-        except InvalidEvent:  # parked by every fold; the projector knows what to do with it
-            fresh = record
+        fresh = None if record.copy_of else part(record, self._seen.keep(record))
         return fresh or Record(type="", payload=b"", position=record.position)
 
     async def save(self, last: Record) -> None:

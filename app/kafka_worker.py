@@ -28,7 +28,7 @@ from tailrace.connectors.checkpoints_kafka import KafkaCheckpoints
 from tailrace.connectors.derived_kafka import KafkaDerivedLog
 from tailrace.connectors.kafka_partition import leave
 from tailrace.connectors.kafka_records import record_of
-from tailrace.connectors.kafka_repeats import FirstOnly
+from tailrace.connectors.kafka_repeats import Seen
 from tailrace.connectors.kafka_sender import Sender
 from tailrace.connectors.kafka_settings import KafkaSettings
 from tailrace.connectors.log_kafka import KafkaLog
@@ -59,7 +59,7 @@ class Share:
         self._derived = KafkaDerivedLog(settings, partition, self._sender)
         self._checkpoints = KafkaCheckpoints(settings, partition, self._sender)
         self._workers = [
-            Worker(FirstOnly(each), self._events, self._derived, self._checkpoints, checkpoint_every=checkpoint_every)
+            Worker(each, self._events, self._derived, self._checkpoints, first=Seen, checkpoint_every=checkpoint_every)
             for each in topologies
         ]
 

@@ -1,29 +1,35 @@
-"""The first stage of a fold on a log that repeats reach: what came before is dropped, as an embedded log drops it in its append.
+"""The first stage of a fold on a log that repeats reach (engine/first.py): it knows what came, as an embedded log does.
 
 Rules
-1. An event is its id (connectors/identity.py): the first one with an id stays, whatever its content. A frame that overlaps what
-   was seen is trimmed to what is new, at its own position. An event without an id is always new.
-2. What was seen is part of the topology's state, in pages of its own beside the topology's: so the checkpoint that has the one
-   has the other, and a batch may be cut anywhere.
-3. Numbers of a sequence are kept as stretches, one entry however long; other ids as 16 bytes each, for ever, in memory too.
-4. A record that this release cannot decode is taken or dropped whole.
+1. An event is its id (connectors/identity.py): the first one with an id stays, whatever its content. Of a frame that overlaps
+   what was seen the rest is new. An event without an id is always new.
+2. What was seen is in pages: so the checkpoint that has the fold's state has it too, and a batch may be cut anywhere.
+3. Numbers of a sequence are kept for ever, as stretches, one entry however long. Of other ids the newest are kept, at least
+   (SEGMENTS - 1) * SEGMENT of them, counted in ids that were new, so that the window hangs on the log alone; what comes again
+   after more than those is new. An embedded log keeps all of them, on disk.
+4. A record of another release is taken or dropped whole. What is damaged goes by its envelope, which names no id of a frame of
+   several readings without a sequence: such a frame is new, and a good copy of it is new as well.
 """
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
 from tailrace.connectors import identity
-from tailrace.engine.topology import Load, State, Topology
+from tailrace.engine.topology import Load
 from tailrace.schemas import codec
-from tailrace.schemas.event import TYPES, Telemetry
-from tailrace.schemas.record import Derived, Record
+from tailrace.schemas.event import TYPES
+from tailrace.schemas.record import Record
 
 SEGMENT = 4096
-"""Ids in a page: a full one never changes again."""
+"""Ids in a page: a full one never changes until it is the oldest."""
+
+SEGMENTS = 64
+"""Pages of ids that are kept: 262,144 ids, 4 MiB in checkpoints and about 25 MiB in memory for each topology of a partition."""
 
 ID_BYTES = 16
 PREFIX = "once:"
@@ -31,95 +37,66 @@ PREFIX = "once:"
 
 
 class Head(msgspec.Struct):
-    """Which pages there are."""
+    """Which pages there are. ids: how many without a sequence came."""
 
     stems: list[str] = []
     ids: int = 0
 
 
-class FirstOnly:
-    """A topology that is given each event once."""
-
-    def __init__(self, topology: Topology) -> None:
-        self.name, self.version = topology.name, topology.version
-        self._topology = topology
-
-    def restore(self, marks: Mapping[str, int], load: Load) -> FirstOnlyState:
-        """The state whose pages `load` gives."""
-        return FirstOnlyState(self._topology.restore(marks, load), load)
-
-
-class FirstOnlyState:
-    """What was seen, and the topology's own state."""
-
-    def __init__(self, state: State, load: Load) -> None:
-        self._state = state
-        self._seen = Seen(load)
-
-    @property
-    def marks(self) -> Mapping[str, int]:
-        return self._state.marks
-
-    def fold(self, records: Sequence[Record]) -> Sequence[Derived]:
-        """The outputs that what is new in the records causes."""
-        fresh = [new for record in records if (new := self._seen.fresh(record)) is not None]
-        return self._state.fold(fresh) if fresh else ()
-
-    def dirty(self) -> Mapping[str, bytes]:
-        """Pages that changed since the last call."""
-        return {**self._state.dirty(), **self._seen.dirty()}
-
-
 class Seen:
-    """The ids that came."""
+    """The ids that came. segments: how many pages of ids without a sequence are kept."""
 
-    def __init__(self, load: Load) -> None:
+    def __init__(self, load: Load, segments: int = SEGMENTS) -> None:
+        self._segments = segments
         page = load(f"{PREFIX}head")
         self._head = msgspec.msgpack.decode(page, type=Head) if page else Head()
         self._stretches = {stem: Stretches(_ints(load(f"{PREFIX}seq:{stem}"))) for stem in self._head.stems}
-        self._ids: set[bytes] = set()
+        self._ids: dict[bytes, None] = {}
+        """In the order in which they came."""
         self._newest = bytearray()
         """The ids of the page that is not full."""
-        for number in range(-(-self._head.ids // SEGMENT)):
-            body = load(f"{PREFIX}ids:{number}") or b""
-            self._ids.update(body[i : i + ID_BYTES] for i in range(0, len(body), ID_BYTES))
+        pages = -(-self._head.ids // SEGMENT)
+        for number in range(max(0, pages - segments), pages):
+            body = load(self._name(number)) or b""
+            self._ids.update(dict.fromkeys(body[i : i + ID_BYTES] for i in range(0, len(body), ID_BYTES)))
             self._newest = bytearray(body if len(body) < SEGMENT * ID_BYTES else b"")
         self._full: dict[str, bytes] = {}
         self._touched: set[str] = set()
         self._changed = False
 
-    def fresh(self, record: Record) -> Record | None:
-        """The record, or what of it is new, at the same position; None where nothing is. It counts as seen from now on."""
+    def keep(self, record: Record) -> Sequence[bool] | None:
+        """Which events of a record are new; None: all of them. They count as seen from now on."""
         if record.version != 1 or record.type not in TYPES:
-            return record if self._whole(record) else None
+            return None if self._whole(record) else [False] * record.n
         if record.first_seq:
             return self._sequenced(record)
-        keep = [self._new(event_id) for event_id in codec.ids_of(record)]
-        return _trimmed(record, keep)
+        keep = [self._new(event_id) for event_id in _ids(record)]
+        return None if all(keep) else keep
 
     def dirty(self) -> dict[str, bytes]:
         """Pages that changed since the last call."""
-        pages = {f"{PREFIX}{name}": body for name, body in self._full.items()}
+        pages = dict(self._full)
         for stem in sorted(self._touched):
             pages[f"{PREFIX}seq:{stem}"] = msgspec.msgpack.encode(self._stretches[stem].bounds)
         if self._changed:
             if self._newest:
-                pages[f"{PREFIX}ids:{self._head.ids // SEGMENT}"] = bytes(self._newest)
+                pages[self._name(self._head.ids // SEGMENT)] = bytes(self._newest)
             pages[f"{PREFIX}head"] = msgspec.msgpack.encode(self._head)
         self._full, self._changed = {}, False
         self._touched.clear()
         return pages
 
-    def _sequenced(self, record: Record) -> Record | None:
+    def _sequenced(self, record: Record) -> Sequence[bool] | None:
         stretches = self._of(identity.stem_of(record))
         low, high = record.first_seq, record.first_seq + record.n
         if stretches.add_above(low, high):
-            return record
+            return None
         keep = [number not in stretches for number in range(low, high)]
         stretches.add(low, high)
-        return _trimmed(record, keep)
+        return None if all(keep) else keep
 
     def _whole(self, record: Record) -> bool:
+        """Whether all of a record is new. What is refused whole counts as not seen."""
         if not record.first_seq:
             return self._new(record.id)
         stretches = self._of(identity.stem_of(record))
@@ -146,13 +123,24 @@ class Seen:
         return True
 
     def _remember(self, key: bytes) -> None:
-        self._ids.add(key)
+        if not self._newest:
+            self._forget()
+        self._ids[key] = None
         self._newest += key
         self._head.ids += 1
         self._changed = True
         if len(self._newest) == SEGMENT * ID_BYTES:
-            self._full[f"ids:{self._head.ids // SEGMENT - 1}"] = bytes(self._newest)
+            self._full[self._name(self._head.ids // SEGMENT - 1)] = bytes(self._newest)
             self._newest = bytearray()
+
+    def _forget(self) -> None:
+        """A page begins: the oldest one, whose name it gets, goes."""
+        if self._head.ids >= self._segments * SEGMENT:
+            for key in list(itertools.islice(self._ids, SEGMENT)):
+                del self._ids[key]
+
+    def _name(self, number: int) -> str:
+        return f"{PREFIX}ids:{number % self._segments}"
 
     def _of(self, stem: str) -> Stretches:
         self._touched.add(stem)
@@ -189,24 +177,13 @@ class Stretches:
         self.bounds[first:last] = inside
 
 
-def _trimmed(record: Record, keep: Sequence[bool]) -> Record | None:
-    """The readings to keep as one frame that names their ids, at the position of the whole."""
-    if all(keep):
-        return record
-    kept = list(_kept(record, keep))
-    if not kept:
-        return None
-    trimmed = codec.readings_record(
-        kept, source=record.source, session=record.session, site=record.site, trace=record.trace
-    )
-    return msgspec.structs.replace(trimmed, position=record.position, copy_of=record.copy_of)
-
-
-def _kept(record: Record, keep: Sequence[bool]) -> Iterator[Telemetry]:
-    if any(keep):
-        for event, wanted in zip(codec.events_of(record), keep, strict=True):
-            if wanted and isinstance(event, Telemetry):
-                yield event
+def _ids(record: Record) -> Sequence[str]:
+    """The id of each event; of those in a frame that does not decode nobody knows one."""
+    try:
+        ids = codec.ids_of(record) if record.intact() or record.n == 1 else []
+    except identity.UNREADABLE:
+        ids = []
+    return ids if len(ids) == record.n else [record.id if record.n == 1 else ""] * record.n
 
 
 def _ints(page: bytes | None) -> list[int]:

@@ -4,20 +4,25 @@ Rules
 1. A record is parked where it is damaged (its crc32), of an unknown type or version, does not decode, or makes the fold raise.
    Later records of its machine wait; those of other machines, and of the whole site, go on. A site's own records are a stream
    like a machine's.
-2. `parking.released` names the parked event by its id (or position) and says `retry`, `skip` or `patched`. The backlog is folded
-   at the release's place in the log: facts keep their times and their order, and are known from the release on.
+2. `parking.released` names the parked event, and says `retry`, `skip` or `patched`. An event is named by its id, or by machine
+   and position. Every partition of a log counts its own: a position alone is one in the home partition. The backlog
+   is folded at the release's place in the log: facts keep their times and their order, and are known from it on.
 3. Where a released record, or one that waited behind it, cannot be taken, the stream is parked again, there.
-4. All of this hangs on the log alone; what it has come to is a page of the worker's checkpoint. Being parked and released are
+4. A repeat (engine/first.py) parks nothing and does not wait. What of a record was new is decided where it came, and kept with
+   the stream: by the time of the release more is known.
+5. All of this hangs on the log alone; what it has come to is a page of the worker's checkpoint. Being parked and released are
    outputs of their own, with a key of their own per machine, so that rows of it are made like all others.
-5. What is outside (a disk, memory, another writer) never parks anything.
+6. What is outside (a disk, memory, another writer) never parks anything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from tailrace.engine.topology import Topology
 from tailrace.schemas import codec, line
@@ -35,13 +40,49 @@ REASON_MAX = 500
 """Characters of a reason that are kept."""
 
 
+class Known(msgspec.Struct, array_like=True):
+    """Which records of a stream that waits are repeats, wholly or in part.
+
+    newest: position of the last record that waits. stretches: (first position, last position, a bit for each event that
+    was new); repeats that come one after the other are one stretch.
+    """
+
+    newest: int = 0
+    stretches: list[tuple[int, int, bytes]] = []
+
+    def waits(self, position: int, keep: Sequence[bool] | None) -> None:
+        """A record waits, or what `keep` leaves of it."""
+        self.newest = position
+        if keep is not None and not all(keep):
+            self.stretches.append((position, position, np.packbits(keep).tobytes()))
+
+    def repeat(self, position: int) -> None:
+        """A record does not wait."""
+        if self.stretches and self.stretches[-1][1] > self.newest:
+            position, last = self.stretches.pop()[0], position
+        else:
+            last = position
+        self.stretches.append((position, last, b""))
+
+    def keep(self, record: Record) -> Sequence[bool] | None:
+        """Which events of a record were new where it came; None: all of them."""
+        at = bisect_right(self.stretches, record.position, key=lambda each: each[0]) - 1
+        if at < 0 or self.stretches[at][1] < record.position:
+            return None
+        bits = self.stretches[at][2]
+        if not bits:
+            return [False] * record.n
+        return np.unpackbits(np.frombuffer(bits, np.uint8), count=record.n).astype(bool).tolist()
+
+
 class _Page(msgspec.Struct):
-    """parked: by machine. n: outputs given out, by machine. folded: events taken, skipped ones included."""
+    """parked: by machine. n: outputs given out, by machine. folded: events taken, skipped ones included. known: by machine."""
 
     parked: dict[str, Parked] = {}
     n: dict[str, int] = {}
     folded: int = 0
     skipped: int = 0
+    known: dict[str, Known] = {}
 
 
 class Lot:
@@ -89,29 +130,43 @@ class Lot:
         self._page.folded += record.n
         self._page.skipped += record.n
 
-    def hold(self, record: Record, why: str, cause: int) -> list[Derived]:
-        """A record waits; the first of its machine is what parks it."""
+    def hold(self, record: Record, why: str, cause: int, keep: Sequence[bool] | None = None) -> list[Derived]:
+        """A record waits; the first of its machine is what parks it. keep: which events of what is in the log it has."""
+        self._page.known.setdefault(record.machine, Known()).waits(record.position, keep)
         stands = self._page.parked.get(record.machine)
         if stands is not None:
             self._page.parked[record.machine] = msgspec.structs.replace(stands, waiting=stands.waiting + record.n)
             return []
         parked = Parked(
             machine=record.machine, position=record.position, id=record.id or str(record.position), type=record.type,
-            reason=why[:REASON_MAX], waiting=record.n,
+            reason=why[:REASON_MAX], waiting=record.n, copy_of=record.copy_of,
         )  # fmt: skip
         self._page.parked[record.machine] = parked
         return [self._output(record.machine, PARKED, cause, parked)]
 
-    def named(self, release: ParkingReleased) -> Parked | None:
-        """The parked record that a release is about."""
+    def repeat(self, record: Record) -> None:
+        """Nothing of a record is new."""
+        if record.machine in self._page.parked:
+            self._page.known.setdefault(record.machine, Known()).repeat(record.position)
+
+    def named(self, release: ParkingReleased, copied: bool) -> Parked | None:
+        """The parked record that a release is about; copied: the release is a copy of one in the home partition."""
         for machine, parked in self._page.parked.items():
-            if release.parked in (parked.id, str(parked.position)) and release.machine in ("", machine):
+            place = str(parked.copy_of or parked.position)
+            if release.parked == place and (release.machine == machine or not (release.machine or copied)):
+                return parked
+            if release.parked == parked.id != place and release.machine in ("", machine):
                 return parked
         return None
+
+    def known(self, parked: Parked) -> Known:
+        """What of a parked stream is not new; to be asked before it is opened."""
+        return self._page.known.get(parked.machine, Known())
 
     def open(self, parked: Parked, cause: int) -> list[Derived]:
         """The stream goes on."""
         del self._page.parked[parked.machine]
+        self._page.known.pop(parked.machine, None)
         return [self._output(parked.machine, RELEASED, cause, parked)]
 
     def _output(self, machine: str, kind: str, cause: int, parked: Parked) -> Derived:

@@ -11,11 +11,12 @@ Rules
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from tailrace.engine.checkpoints import Checkpoints, Manifest
+from tailrace.engine.first import Begin
 from tailrace.engine.log import DerivedLog, Log
 from tailrace.engine.parking import PAGE, Lot
 from tailrace.engine.reader import require_next
@@ -45,15 +46,23 @@ class Tenancy:
     """What a worker holds between a restore and the first failure.
 
     base: the checkpoint that has every page which is not dirty. sent: highest n in `derived`, per key. lot: parked streams.
+    first: the stage before the fold, where repeats reach the log.
     """
 
-    def __init__(self, topology: Topology, checkpoints: Checkpoints, base: Manifest, sent: Mapping[str, int]) -> None:
+    def __init__(
+        self, topology: Topology, checkpoints: Checkpoints, base: Manifest, sent: Mapping[str, int], first: Begin | None
+    ) -> None:
         self._checkpoints = checkpoints
         self.base, self.sent = base, dict(sent)
         self.position = base.position
         self.last: Record | None = None
         self.lot = Lot(topology, self._load(PAGE))
+        self._first = first(self._load) if first else None
         self.state = topology.restore({key: n for key, n in base.marks.items() if not key.startswith(KEY)}, self._load)
+
+    def keep(self, record: Record) -> Sequence[bool] | None:
+        """Which events of the next record are new; None: all of them."""
+        return self._first.keep(record) if self._first else None
 
     def folded(self, last: Record) -> None:
         """Every output up to this record is acknowledged."""
@@ -66,7 +75,8 @@ class Tenancy:
     def pages(self) -> dict[str, bytes]:
         """What changed since the last call."""
         self.lot.changed = False
-        return {**self.state.dirty(), PAGE: self.lot.encode()}
+        first = self._first.dirty() if self._first else {}
+        return {**self.state.dirty(), **first, PAGE: self.lot.encode()}
 
     def _load(self, page: str) -> bytes | None:
         base = self.base
@@ -76,14 +86,17 @@ class Tenancy:
 class Restore:
     """Begins tenancies of one topology."""
 
-    def __init__(self, topology: Topology, events: Log, derived: DerivedLog, checkpoints: Checkpoints) -> None:
+    def __init__(
+        self, topology: Topology, events: Log, derived: DerivedLog, checkpoints: Checkpoints, first: Begin | None = None
+    ) -> None:
+        self._first = first
         self._topology, self._events, self._derived, self._checkpoints = topology, events, derived, checkpoints
         self._name = f"{topology.name}@{topology.version}"
 
     async def tenancy(self) -> Tenancy:
         """A state and what is known of its outputs. Raises Conflict where `derived` was made of another log."""
         base = await self._base()
-        return Tenancy(self._topology, self._checkpoints, base, await self._found(base))
+        return Tenancy(self._topology, self._checkpoints, base, await self._found(base), self._first)
 
     async def _base(self) -> Manifest:
         name, version = self._topology.name, self._topology.version

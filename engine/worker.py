@@ -6,10 +6,11 @@ Rules
 2. An output is sent when its n is above what is known to be in `derived` for its key; a position never decides that.
 3. A checkpoint follows the acknowledgement of every output up to it. None is made while outputs found in `derived` are ahead
    of the state: a restore from there would not see them and send them again.
-4. A record that cannot be folded parks its machine's stream (engine/parking.py). A fold that raised leaves a state that nobody
+4. Where repeats reach the log, what came before is left out first (engine/first.py): everything below is about what is new.
+5. A record that cannot be folded parks its machine's stream (engine/parking.py). A fold that raised leaves a state that nobody
    can trust; so the worker begins anew where it stood, finds the record by halving, and does without it. Which records those
    are is remembered only to save time: the same fold raises again.
-5. Only ports are awaited, and nothing here commits by itself: a step may be part of a caller's transaction.
+6. Only ports are awaited, and nothing here commits by itself: a step may be part of a caller's transaction.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Sequence
 import msgspec
 
 from tailrace.engine.checkpoints import Checkpoints, Manifest
+from tailrace.engine.first import Begin, part
 from tailrace.engine.log import DerivedLog, Log
 from tailrace.engine.parking import RELEASE, patched, release_of, wrong
 from tailrace.engine.reader import require_next
@@ -33,16 +35,19 @@ OUTPUT_MAX = 256 * 1024
 
 
 class Worker:
-    """Runs one topology: `batch` records are folded at once, a checkpoint is due every `checkpoint_every` records."""
+    """Runs one topology: `batch` records are folded at once, a checkpoint is due every `checkpoint_every` records.
+
+    first: the stage that drops repeats, where the log does not.
+    """
 
     def __init__(
         self, topology: Topology, events: Log, derived: DerivedLog, checkpoints: Checkpoints, *,
-        batch: int = 500, checkpoint_every: int = 10_000,
+        first: Begin | None = None, batch: int = 500, checkpoint_every: int = 10_000,
     ) -> None:  # fmt: skip
         self._topology, self._events, self._derived, self._checkpoints = topology, events, derived, checkpoints
         self._batch, self._checkpoint_every = batch, checkpoint_every
         self._name = f"{topology.name}@{topology.version}"
-        self._restore = Restore(topology, events, derived, checkpoints)
+        self._restore = Restore(topology, events, derived, checkpoints, first)
         self._tenancy: Tenancy | None = None
         self._unfoldable: dict[tuple[int, int], str] = {}
 
@@ -141,14 +146,19 @@ class Worker:
         lot = tenancy.lot
         outputs: list[Derived] = []
         free: list[Record] = []
-        for record in records:
+        for arrived in records:
+            keep = tenancy.keep(arrived)
+            record = part(arrived, keep)
+            if record is None:
+                lot.repeat(arrived)
+                continue
             why = self._why(record, record.position)
             if not why and record.type == RELEASE:
                 outputs += self._fold(tenancy, free)
                 free = []
                 outputs += await self._release(tenancy, record)
             elif why or record.machine in lot.parked:
-                outputs += lot.hold(record, why, record.position)
+                outputs += lot.hold(record, why, record.position, keep)
             else:
                 lot.take(record)
                 free.append(record)
@@ -158,9 +168,10 @@ class Worker:
         """The backlog of the stream that a release is about, folded where the release stands."""
         lot, release = tenancy.lot, release_of(record)
         lot.take(record)
-        parked = lot.named(release)
+        parked = lot.named(release, copied=record.copy_of > 0)
         if parked is None:
             return []
+        known = lot.known(parked)
         outputs = lot.open(parked, record.position)
         after = parked.position - 1
         while after < record.position - 1:
@@ -168,15 +179,19 @@ class Worker:
             require_next(some, after, self._name)
             for each in some:
                 if each.machine == parked.machine and (each.type != RELEASE or wrong(each)):
-                    outputs += self._late(tenancy, each, record, release if each.position == parked.position else None)
+                    named = release if each.position == parked.position else None
+                    outputs += self._late(tenancy, each, known.keep(each), record, named)
             after = some[-1].position
         return outputs
 
     def _late(
-        self, tenancy: Tenancy, record: Record, at: Record, release: ParkingReleased | None
-    ) -> Sequence[Derived]:  # fmt: skip
-        """A record of a backlog; release: what is to be done with it, where it is the parked one."""
-        lot = tenancy.lot
+        self, tenancy: Tenancy, waited: Record, keep: Sequence[bool] | None, at: Record, release: ParkingReleased | None
+    ) -> Sequence[Derived]:
+        """A record of a backlog, as far as it was new; release: what is to be done with it, where it is the parked one."""
+        lot, record = tenancy.lot, part(waited, keep)
+        if record is None:
+            lot.repeat(waited)
+            return []
         if release is not None and release.action == "skip":
             lot.skip(record)
             return []
@@ -188,7 +203,7 @@ class Worker:
                 why = f"the patch of {at.id!r} is not taken: {error}"
         why = why or next(filter(None, (self._why(part, at.position) for part in parts)), "")
         if why or record.machine in lot.parked:
-            return lot.hold(record, why, at.position)
+            return lot.hold(record, why, at.position, keep)
         lot.take(record)
         known = [msgspec.structs.replace(part, ingested=at.ingested) for part in parts]
         return [output for part in known for output in self._fold(tenancy, [part], at.position)]

@@ -11,10 +11,11 @@ KEY = "parking\t"
 PARKED, RELEASED = "stream.parked", "stream.released"
 
 
-class Parked(msgspec.Struct, frozen=True, kw_only=True):
+class Parked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The record that parks its machine's stream: where it stands, what it is, and why it cannot be folded.
 
-    machine: "" for what concerns the whole site. waiting: events held up, those of this record included.
+    machine: "" for what concerns the whole site. waiting: events held up, those of this record included. copy_of: as in a
+    record.
     """
 
     machine: str
@@ -23,6 +24,7 @@ class Parked(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     reason: str
     waiting: int
+    copy_of: int = 0
 
 
 decode = msgspec.msgpack.Decoder(Parked).decode

@@ -97,14 +97,14 @@ def release(number: int, parked: str, action: str, patch: Mapping[str, object], 
     return codec.record_of(event)
 
 
-def log(rng: random.Random, size: int) -> list[Record]:
-    """Words and releases of whatever is parked, and of what is not, with positions."""
+def log(rng: random.Random, size: int, *, by_position: bool = True) -> list[Record]:
+    """Words and releases of whatever is parked, and of what is not, with positions; by_position: by which some are named."""
     made: list[Record] = []
     for number in range(1, size + 1):
         roll = rng.random()
         parked = [queue[0] for queue in reference(made)[1].values()]
         if roll < 0.25 and parked:
-            made.append(_released(rng, number, rng.choice(parked)))
+            made.append(_released(rng, number, rng.choice(parked), by_position))
         elif roll < 0.3:
             made.append(release(number, f"e{rng.randrange(1, size)}", "skip", {}))
         elif roll < 0.4:
@@ -115,14 +115,14 @@ def log(rng: random.Random, size: int) -> list[Record]:
     return made
 
 
-def _released(rng: random.Random, number: int, parked: Record) -> Record:
+def _released(rng: random.Random, number: int, parked: Record, by_position: bool) -> Record:
     action = rng.choice(("retry", "skip", "patched", "patched"))
     whole = {"type": "state.changed", "machine": parked.machine, "t": 1}
     patch = rng.choice(
         ({"state": "good"}, {"state": "worse"}, whole | {"state": "good"}, whole | {"state": "bad"}, {"state": 3},
          {"machine": "M9"}, {"events": [whole | {"state": "good"}, whole | {"state": "good", "id": f"p{number}"}]})
     )  # fmt: skip
-    named = rng.choice((parked.id, str(parked.position)))
+    named = rng.choice((parked.id, str(parked.position) if by_position else parked.id))
     return release(number, named, action, patch, rng.choice(("", parked.machine)))
 
 

@@ -2,57 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from random import Random
 
 import msgspec
 import pytest
 
 from log_records import everything, identified, sequenced, state
-from tailrace.connectors.kafka_repeats import FirstOnly, Stretches
+from tailrace.connectors import kafka_repeats
+from tailrace.connectors.kafka_repeats import Seen, Stretches
 from tailrace.connectors.memory import MemoryLog
-from tailrace.engine.topology import Load
+from tailrace.engine.first import part
 from tailrace.schemas import codec
-from tailrace.schemas.record import Derived, Record
-
-
-class Given:
-    """A topology that remembers what it was given: all of it is on one page."""
-
-    name, version = "given", 1
-
-    def restore(self, marks: Mapping[str, int], load: Load) -> GivenState:
-        page = load("given")
-        return GivenState(msgspec.msgpack.decode(page, type=list[Record]) if page else [])
-
-
-class GivenState:
-    marks: Mapping[str, int] = {}
-
-    def __init__(self, records: list[Record]) -> None:
-        self.records = records
-
-    def fold(self, records: Sequence[Record]) -> list[Derived]:
-        self.records += records
-        return []
-
-    def dirty(self) -> dict[str, bytes]:
-        return {"given": msgspec.msgpack.encode(self.records)}
+from tailrace.schemas.record import Record
 
 
 def given(records: Sequence[Record], random: Random | None = None) -> list[Record]:
-    """What reaches the topology; with dice, batches are cut and the state is restored from its pages here and there."""
-    topology, pages = FirstOnly(Given()), dict[str, bytes]()
-    log = [msgspec.structs.replace(record, position=i) for i, record in enumerate(records, 1)]
-    state = topology.restore({}, pages.get)
-    while log:
-        n = random.randint(1, 4) if random else len(log)
-        state.fold(log[:n])
-        log = log[n:]
+    """What reaches a fold; with dice, what was seen is restored from its pages here and there."""
+    pages, seen, left = dict[str, bytes](), Seen(lambda _: None), []
+    for position, record in enumerate(records, 1):
+        placed = msgspec.structs.replace(record, position=position)
+        left.append(part(placed, seen.keep(placed)))
         if random and random.random() < 0.3:
-            pages |= state.dirty()
-            state = topology.restore({}, pages.get)
-    return msgspec.msgpack.decode(state.dirty()["given"], type=list[Record])
+            pages |= seen.dirty()
+            seen = Seen(pages.get)
+    return [record for record in left if record is not None]
 
 
 def told(records: Sequence[Record]) -> list[tuple[str, object]]:
@@ -103,15 +77,49 @@ async def test_a_record_of_a_newer_release_is_taken_or_dropped_whole() -> None:
 
 
 def test_many_ids_fill_pages_that_do_not_change_again() -> None:
-    topology, pages = FirstOnly(Given()), dict[str, bytes]()
-    first = topology.restore({}, pages.get)
-    first.fold([state(i) for i in range(5000)])
+    pages = dict[str, bytes]()
+    first = Seen(pages.get)
+    for i in range(5000):
+        first.keep(state(i))
     pages |= first.dirty()
-    again = topology.restore({}, pages.get)
-    again.fold([state(i) for i in range(4990, 5010)])
-    changed = again.dirty()
-    assert sorted(changed) == ["given", "once:head", "once:ids:1"]
-    assert len(msgspec.msgpack.decode(changed["given"], type=list[Record])) == 5010
+    again = Seen(pages.get)
+    kept = [again.keep(state(i)) for i in range(4990, 5010)]
+    assert sorted(again.dirty()) == ["once:head", "once:ids:1"]
+    assert kept == [[False]] * 10 + [None] * 10
+
+
+def newest(log: Sequence[str], segments: int) -> list[bool]:
+    """Which ids are new, where a page that begins pushes out the oldest of so many."""
+    pages: list[list[str]] = [[]]
+    new = []
+    for event_id in log:
+        new.append(not any(event_id in page for page in pages))
+        if new[-1]:
+            pages[-1].append(event_id)
+        if len(pages[-1]) == kafka_repeats.SEGMENT:
+            pages.append([])
+        if len(pages) > segments and pages[-1]:
+            del pages[0]
+    return new
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_ids_without_a_sequence_are_known_in_a_window_that_the_log_alone_decides(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka_repeats, "SEGMENT", 5)
+    random, pages, segments = Random(seed), dict[str, bytes](), Random(seed).randint(1, 4)
+    log = [f"e{random.randrange(40)}" for _ in range(400)]
+    seen, new = Seen(pages.get, segments), []
+    for event_id in log:
+        new.append(seen.keep(state(1, id=event_id)) is None)
+        if random.random() < 0.2:
+            pages |= seen.dirty()
+            seen = Seen(pages.get, segments)
+    assert new == newest(log, segments)
+    assert len(seen._ids) <= segments * 5
+    assert sum(name.startswith("once:ids:") for name in pages) == segments
+    assert 40 < sum(new) < 400
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -117,6 +117,34 @@ async def test_others_go_on_and_the_backlog_follows_its_release() -> None:
     assert (await folded.said())["parking\tM1"] == ["stream.parked 2", "stream.released 2"]
 
 
+@pytest.mark.parametrize(
+    ("named", "machine", "goes_on"),
+    [("3", "", "M2"), ("3", "M1", "M1"), ("e9", "", "M1"), ("e9", "M1", "M1"), ("e9", "M3", ""), ("2", "", "site"),
+     ("7", "", ""), ("7", "M1", "")],
+)  # fmt: skip
+async def test_a_release_in_a_log_of_several_partitions_names_one_stream(
+    named: str, machine: str, goes_on: str
+) -> None:
+    """M2 and the site's own records are in the home partition, M1 is in the other one, at the same position as M2."""
+    home = Folded(_placed([state(1, "M2", "good"), state(2, "", "worse"), state(3, "M2", "worse")]))
+    wide = [msgspec.structs.replace(state(2, "", "worse"), copy_of=2), state(5, "M1", "good"), state(9, "M1", "worse")]
+    other = Folded(_placed(wide))
+    said = release(20, named, "skip", {}, machine)
+    if machine != "M1":
+        home.events._shelf.records.append(msgspec.structs.replace(said, position=4))
+    if not machine or machine == "M1":
+        copy_of = 0 if machine else 4
+        other.events._shelf.records.append(msgspec.structs.replace(said, position=4, copy_of=copy_of))
+    parked = set()
+    for folded in (home, other):
+        worker = folded.worker()
+        await worker.drain()
+        await worker.checkpoint()
+        parked |= {(folded is home, machine) for machine in lot_of(await folded.page())}
+    gone = {(True, "M2"), (True, ""), (False, ""), (False, "M1")} - parked
+    assert gone == {"M2": {(True, "M2")}, "M1": {(False, "M1")}, "site": {(True, ""), (False, "")}, "": set()}[goes_on]
+
+
 async def test_what_is_said_of_a_parked_record_says_which_and_why() -> None:
     records = [state(1, "M1", "worse"), state(2, "M2", "damaged"), state(3, "M3", "newer"), state(4, "", "foreign")]
     folded = Folded(_placed(records))
