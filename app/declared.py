@@ -1,4 +1,4 @@
-"""What a plant file says of machines and definitions, as events, when it differs from what the last `up` said.
+"""What a plant file says of machines, calendars and definitions, as events, when it differs from what the last `up` said.
 
 Rules: what is said is remembered in the data folder by content, so starting again says nothing new. A version of a
 definition means one thing for ever: another content under the same version is refused.
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from tailrace.app import calendar_events
 from tailrace.app.settings import Plant
 from tailrace.schemas import codec
 from tailrace.schemas.errors import InvalidSettings
@@ -49,7 +50,7 @@ def declare(plant: Plant, before: Declared, now: int) -> tuple[list[Record], Dec
     """Records of what is new, and what is to be remembered once they are in the log. Raises InvalidSettings."""
     records: list[Record] = []
     said = dict(before.said)
-    for name, event in _events(plant, Instant(now)):
+    for name, event in (*_events(plant, Instant(now)), *calendar_events.events(plant, before.said, now)):
         content = _hash(event)
         if said.get(name) != content:
             said[name] = content

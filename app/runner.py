@@ -20,7 +20,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tailrace.app import compose, declared
+from tailrace.app import calendar_events, compose, declared
 from tailrace.app.catching_up import CatchingUp
 from tailrace.app.live import Changes
 from tailrace.app.pipeline import Pipeline
@@ -33,6 +33,9 @@ from tailrace.schemas.event import OWN, ClockTicked
 from tailrace.schemas.instant import Instant, format_instant
 
 TICK_S = 10.0
+DUE_S = 3600.0
+"""How often it is looked whether the calendars' next month is due."""
+
 WATCH_S = 0.5
 STOP_S = 5.0
 FLUSH_S = 2.0
@@ -85,6 +88,7 @@ class Runner:
         self._troubles: dict[str, str] = {}
         self._reached = 0
         self._ticked = 0
+        self._said_until = 0
 
     @property
     def reached(self) -> int:
@@ -151,6 +155,7 @@ class Runner:
             hearing = [asyncio.create_task(self._hear(log), name="sources")]
             watching = [
                 asyncio.create_task(self._watch(), name="watch"),
+                asyncio.create_task(self._look_ahead(log), name="calendars"),
                 asyncio.create_task(self._insist("changes", self._changes.watch), name="changes"),
             ]
             folding = asyncio.create_task(self._fold(log, pipeline), name="fold")
@@ -180,10 +185,19 @@ class Runner:
             self._say("page", error)
 
     async def _declare(self, log: compose.SqliteLog) -> None:
-        records, known = declared.declare(self._plant, declared.read(self._directory), self._clock())
+        now = self._clock()
+        records, known = declared.declare(self._plant, declared.read(self._directory), now)
         if records:
             await log.append(records)
         declared.write(self._directory, known)
+        self._said_until = calendar_events.due(now)
+
+    async def _look_ahead(self, log: compose.SqliteLog) -> None:
+        """Says the next month of the calendars when it is due."""
+        while True:
+            await asyncio.sleep(DUE_S)
+            if calendar_events.due(self._clock()) > self._said_until:
+                await self._insist("plant file", lambda: self._declare(log))
 
     async def _hear(self, log: compose.SqliteLog) -> None:
         """What comes first, then every source at once. The clock ticks with the sources: before, it would make the past late."""

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import example, given
+from hypothesis import settings as tried
 from hypothesis import strategies as st
 
 import calendar_vectors
@@ -137,6 +138,7 @@ def around_the_clock(draw: st.DrawFn) -> list[WeeklyShift]:
 days = st.dates(date(2020, 1, 5), date(2030, 12, 25))
 
 
+@tried(deadline=None, derandomize=True, database=None)
 @given(around_the_clock(), st.sampled_from(ZONES), days)
 @example(THREE.shifts, BERLIN, SPRING)
 @example(THREE.shifts, BERLIN, AUTUMN)
@@ -158,6 +160,7 @@ def test_shifts_that_fill_the_day_by_the_clock_fill_it_in_utc(
         assert each.name.startswith(here.date().isoformat())
 
 
+@tried(deadline=None, derandomize=True, database=None)
 @given(around_the_clock(), st.sampled_from(ZONES), days, st.integers(0, 3 * 1440), st.integers(1, 1440))
 def test_a_stretch_cut_in_two_has_the_shifts_of_the_whole(
     shifts: list[WeeklyShift], zone: ZoneInfo, day: date, cut: int, more: int
