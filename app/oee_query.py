@@ -19,7 +19,7 @@ import numpy as np
 from tailrace.app import compose
 from tailrace.app.known import require_in
 from tailrace.app.oee_answer import Found, Sums, found, shown, totals
-from tailrace.app.oee_definition import judged_by, same_words
+from tailrace.app.oee_definition import judged_by, known, same_words
 from tailrace.app.pipeline import PLACE, drive
 from tailrace.connectors.checkpoints_sqlite import SqliteCheckpoints
 from tailrace.connectors.log_sqlite_reader import LogReader
@@ -61,6 +61,12 @@ def compare(
         watermark = None if as_of is None else log.observed(machine, as_of)
         views = [judged_by(facts, definition) for definition in definitions]
         return [figures(connection, facts, start, end, as_of, watermark, seen) for seen in views]
+
+
+def definitions_of(directory: Path, machine: str) -> list[str]:
+    """name@version of every definition that a machine can be judged by; raises NotFound as `oee` does."""
+    with asked(directory, machine) as (_, _, facts):
+        return known(facts.head.plan)
 
 
 @contextmanager

@@ -154,7 +154,7 @@ def figures(shown: Shown, zone: Zone) -> Markup:
     return html(
         '<div class="tile-oee" {}><div><div class="cap">OEE</div>{}</div>{}</div><dl class="apq">{}</dl>'
         '<div class="tile-foot"><span>{}</span><span>{}</span></div>',
-        window, big(found, "oee", shown.behind), _spark(shown, zone), parts, of, _complete(known, shown.behind),
+        window, big(found, "oee", shown.behind), _spark(shown, zone), parts, of, complete(known, shown.behind),
     )  # fmt: skip
 
 
@@ -198,7 +198,8 @@ def _ratio(found: dict[str, Any], name: str, letter: str, behind: bool) -> Marku
     )  # fmt: skip
 
 
-def _complete(known: float | None, behind: bool) -> str:
+def complete(known: float | None, behind: bool) -> str:
+    """How much of the scheduled time is known, in words."""
     if behind and not known:
         return NOT_YET
     if known is None:

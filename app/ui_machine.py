@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from typing import Any
 
 from markupsafe import Markup
 from nicegui import events, ui
 from nicegui.context import context
 
 from tailrace.app.live import Told
+from tailrace.app.oee_query import definitions_of, oee
 from tailrace.app.ui_alarms import alarm, band
 from tailrace.app.ui_desk import Desk
 from tailrace.app.ui_figures import Shown
-from tailrace.app.ui_floor import big, without
+from tailrace.app.ui_floor import big, complete, without
 from tailrace.app.ui_glyphs import glyph, look
 from tailrace.app.ui_page import empty, frame, link, markup, segment
 from tailrace.app.ui_reason import ReasonDialog
@@ -23,14 +26,19 @@ from tailrace.app.ui_stop_list import StopList
 from tailrace.app.ui_text import age, html, instant, joined
 from tailrace.app.ui_waterfall import waterfall
 from tailrace.projections import queries
+from tailrace.projections.oee_definition import BUILT_IN, VERSION
 from tailrace.projections.series import scores
 from tailrace.schemas.answer import MachineItem
+from tailrace.schemas.errors import TailraceError
 from tailrace.schemas.instant import HOUR, SECOND
 
 STOPS, ALARMS = 12, 6
 NO_ALARM = "It is as it usually is, or has not shown 400 readings yet."
 RIBBON_S = 10.0
 """How often the ribbon moves on where nothing happens."""
+
+DEFINITION = "by:"
+"""Stands before a definition in what a click of its button says."""
 
 RATIOS = {"oee": "OEE", "availability": "Availability", "performance": "Performance", "quality": "Quality"}
 
@@ -41,6 +49,10 @@ class MachinePage:
     def __init__(self, desk: Desk, machine: str) -> None:
         self._desk, self._machine = desk, machine
         self._hours = 8
+        self._definition = ""
+        self._names: list[str] = []
+        self._shown: Shown | None = None
+        self._chosen = asyncio.Event()
 
     async def build(self) -> None:
         machines = (await self._desk.ask(queries.machines, limit=queries.LIMIT_MAX)).items
@@ -60,6 +72,7 @@ class MachinePage:
         await self._ring()
         self._desk.live(self._changed)
         self._desk.while_open(self._watch())
+        self._desk.while_open(self._judge())
         self._desk.while_open(self._move())
         self._desk.while_open(self._signals.trends())
 
@@ -73,6 +86,7 @@ class MachinePage:
         with ui.element("div").classes("grid2"):
             with ui.element("section").classes("card"):
                 self._figures = markup(html('<div class="empty">Working it out…</div>'))
+                self._figures.on("click", self._judge_by, js_handler=ACT)
             with ui.element("section").classes("card"):
                 markup(
                     html('<div class="card-head"><h2>Signals</h2><span class="muted small">line: last 8 h</span></div>')
@@ -154,7 +168,33 @@ class MachinePage:
         )  # fmt: skip
 
     def _account(self, shown: Shown) -> None:
-        found, zone = shown.figures, self._desk.zone
+        self._shown = shown
+        if not self._definition:
+            self._tell(shown, shown.figures, "")
+        if self._definition or not self._names:
+            self._chosen.set()
+
+    def _judge_by(self, event: events.GenericEventArguments) -> None:
+        self._definition = str(event.args).removeprefix(DEFINITION)
+        self._chosen.set()
+
+    async def _judge(self) -> None:
+        """Figures under the definition that is chosen, as often as there are new ones."""
+        directory = self._desk.served.directory
+        while True:
+            await self._chosen.wait()
+            self._chosen.clear()
+            shown, definition = self._shown, self._definition
+            if shown is None:
+                continue
+            with suppress(TailraceError):
+                self._names = await asyncio.to_thread(definitions_of, directory, self._machine)
+                window = [(shown.start, shown.end)]
+                (found,) = await asyncio.to_thread(oee, directory, self._machine, window, None, definition or None)
+                self._tell(shown, found, definition)
+
+    def _tell(self, shown: Shown, found: dict[str, Any], definition: str) -> None:
+        zone = self._desk.zone
         span = zone.span(*(shown.shift or (shown.start, shown.end)), shown.end)
         of = f"Shift {span} {zone.name}, so far" if shown.shift else f"Last 8 h, {span} {zone.name}"
         kpis = joined([
@@ -163,10 +203,15 @@ class MachinePage:
         ])  # fmt: skip
         nothing = shown.behind and without(found, "oee", True)
         lines = empty("Not known yet", "History is being worked out.") if nothing else waterfall(found)
+        names = self._names or [f"{name}@{VERSION}" for name in BUILT_IN]
+        choice = segment("Judged by", {"": "own", **{name: name for name in names}}, definition, DEFINITION)
+        used = ", ".join(found["definition"]) or "the defaults"
         self._figures.content = html(
             '<div class="card-head" data-from="{}" data-to="{}"><h2>Where the time went</h2>'
-            '<span class="muted small">{}</span></div><div class="kpis">{}</div>{}',
-            found["from"], found["to"], of, kpis, lines,
+            '<span class="muted small">{}</span></div><div class="card-head">{}'
+            '<span class="muted small" data-definition="{}">by {} · {}</span></div><div class="kpis">{}</div>{}',
+            found["from"], found["to"], of, choice, definition, used, complete(found["completeness"], shown.behind),
+            kpis, lines,
         )  # fmt: skip
 
 

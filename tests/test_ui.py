@@ -140,6 +140,21 @@ def test_the_waterfall_adds_up_as_it_is_shown(browser: Browser, live: Live) -> N
         expect(page.get_by_role("button", name="24 h")).to_have_attribute("aria-pressed", "true")
 
 
+def test_the_same_shift_by_another_definition(browser: Browser, live: Live) -> None:
+    with looking(browser, f"{live.url}machine/MCH006") as page:
+        expect(page.locator("[data-minutes=valuable]")).to_be_visible()
+        expect(page.locator("[data-definition='']")).to_contain_text("known")
+        page.get_by_role("button", name="semi@1").click()
+        expect(page.locator("[data-definition='semi@1']")).to_contain_text("by semi@1")
+        expect(page.get_by_role("button", name="semi@1")).to_have_attribute("aria-pressed", "true")
+        start, end, ratios = figures_shown(page.locator("#main"))
+        asked = ("--machine", "MCH006", "--from", start, "--to", end, "--definition", "semi")
+        said = apart(tailrace_json, "oee", "--dir", live.directory, *asked)
+        assert ratios == {name: percent(said[name]) for name in RATIOS}
+        page.get_by_role("button", name="own", exact=True).click()
+        expect(page.locator("[data-definition='']")).to_be_visible()
+
+
 def cells(page: Page) -> dict[tuple[str, str], str]:
     """What the table of signals shows, by machine and signal."""
     found = page.evaluate(
