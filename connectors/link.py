@@ -1,7 +1,8 @@
 """Whether a source hears its machines: its health in words, and the events that say when it did not.
 
 Rules: `connection.lost` is stamped with the last moment at which something was heard, `connection.restored` with the moment
-at which the machines are watched again, both by the collector's own clock. The first connection of a run restores nothing.
+at which the machines are watched again, both by the collector's own clock. A loss is one of every machine whose state comes
+through the source, and names it; where no state came yet, it names none. The first connection of a run restores nothing.
 Pauses between attempts grow, and start short again after a connection that held.
 """
 
@@ -9,7 +10,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from typing import Any
 
 from tailrace.engine.source import Health
 from tailrace.schemas.event import OWN, AnyEvent, ConnectionLost, ConnectionRestored, GapDetected
@@ -41,11 +43,13 @@ class Link:
         self._source, self._now = source, now
         self._lost = False
         self._told = 0
+        self._connections = 0
         self.run = secrets.token_hex(8)
         self.health = Health(connected=False, since=now(), detail="not started")
 
     def up(self, detail: str = "") -> list[AnyEvent]:
         """The machines are watched; gives the event that says so after a loss."""
+        self._connections += 1
         self._say(True, detail)
         events: list[AnyEvent] = []
         if self._lost:
@@ -53,14 +57,20 @@ class Link:
         self._lost = False
         return events
 
-    def down(self, detail: str, heard: int | None = None) -> list[AnyEvent]:
+    @property
+    def connection(self) -> str:
+        """Names the connection that stands, of all of all runs."""
+        return f"{self.run}/{self._connections}"
+
+    def down(self, detail: str, heard: int | None = None, machines: Collection[str] = ()) -> list[AnyEvent]:
         """The machines are not watched; `heard` (ns UTC) was the last sign of life of a connection that stood."""
         self._say(False, detail)
         if heard is None or self._lost:
             return []
         self._lost = True
         t = Instant(min(heard, self._now()))
-        return [ConnectionLost(t=t, id=self._id("lost"), clock=OWN, source=self._source, reason=detail)]
+        lost: dict[str, Any] = {"t": t, "clock": OWN, "source": self._source, "reason": detail}
+        return [ConnectionLost(machine=machine, id=self._id("lost"), **lost) for machine in sorted(machines) or [""]]
 
     def gap(self, machine: str, what: str, first: int, last: int) -> AnyEvent:
         """That `first`..`last` of a count named `what` are missing."""

@@ -4,7 +4,8 @@ Rules: what one message, or one instant of a machine's nodes, said becomes at mo
 `state.changed`, `telemetry`, `parts.counted`. A state or a product is an event when it differs from the last one of its
 machine; the first state of every connection is one too, so that a snapshot follows every silence. An event is checked before
 it leaves; what fails is InvalidEvent and changes nothing that is remembered. An id depends on what was said, never on when
-it arrived, wherever the device gives a sequence or a time.
+it arrived, wherever the device gives a sequence or a time; but for a snapshot, which says that it holds still: its id is also
+the connection's, since a repeat would be dropped and end no silence.
 """
 
 from __future__ import annotations
@@ -59,9 +60,14 @@ class Mapper:
         """The next state of every machine is an event again: nobody watched in between."""
         self._states.clear()
 
-    def events(self, said: Said, identify: Identify, now: int) -> list[AnyEvent]:
-        """The events in what was said, each with its id; raises InvalidEvent, and then remembers nothing of it."""
+    def events(self, said: Said, identify: Identify, now: int, snapshot: str = "") -> list[AnyEvent]:
+        """The events in what was said, each with its id; raises InvalidEvent, and then remembers nothing of it.
+
+        snapshot: the connection that gives this as what holds now; "" where it is news.
+        """
         product = self._product(said)
+        if snapshot and said.machine not in self._states:
+            identify = _of_snapshot(identify, snapshot)
         events: list[AnyEvent] = [_identified(event, identify) for event in self._unnamed(said, product)]
         if events:
             line.check_time(events[0], now)
@@ -115,6 +121,11 @@ def by_message(*parts: str | bytes) -> Identify:
 def by_content(source: str) -> Identify:
     """Ids from what an event says: the same value of the same time is the same event."""
     return lambda event: hashed(source, codec.canonical(event))
+
+
+def _of_snapshot(identify: Identify, connection: str) -> Identify:
+    """The same, but a state has an id of its connection."""
+    return lambda event: hashed(identify(event), connection) if isinstance(event, StateChanged) else identify(event)
 
 
 def hashed(*parts: str | bytes) -> str:

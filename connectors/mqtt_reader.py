@@ -1,7 +1,8 @@
 """Messages to events, with the identity that a message has.
 
 Rules: the identity is the device's own sequence; without one the message's bytes, where they carry a time; without either
-our own count, and then a repeat cannot be told apart. Consecutive messages of one session are one run, in their order.
+our own count, and then a repeat cannot be told apart. A retained message says what holds now: its state is said again with every
+connection. Consecutive messages of one session are one run, in their order.
 """
 
 from __future__ import annotations
@@ -40,13 +41,14 @@ class _Read(NamedTuple):
 
 
 class Reader:
-    """Reads the messages of one source."""
+    """Reads the messages of one source. `watched`: the machines whose state came through it."""
 
     def __init__(self, source: str, machine: Machine, payload: Payload, link: Link) -> None:
         self._source, self._link = source, link
         self._machine, self._payload = machine, payload
         self._mapper = mapping.Mapper()
         self._counted: dict[str, int] = {}
+        self.watched: set[str] = set()
 
     def forget(self) -> None:
         """A new connection: the next state of every machine is an event."""
@@ -72,7 +74,10 @@ class Reader:
             machine = self._machine.of(topic, document)
             session, n, identify = self._identity(machine, topic, raw, document)
             said = self._payload.said(document, machine, n, arrival)
-            return _Read(session, message, self._mapper.events(said, identify, arrival))
+            snapshot = self._link.connection if message.retain else ""
+            events = self._mapper.events(said, identify, arrival, snapshot)
+            self.watched |= {machine} if said.state is not None else set()
+            return _Read(session, message, events)
         except (InvalidEvent, RecursionError) as error:
             return _Read(self._link.run, message, rejected=[Rejected(str(error), raw, topic)])
 

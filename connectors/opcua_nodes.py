@@ -3,7 +3,7 @@
 Rules: changes of one machine with the same time become one reading. The time is the source's, by the clock that is named
 after the source; else the server's (clock `<source>/server`), else that of arrival (clock `tailrace`). A bad value is never
 a number: it has a quality and nothing else, and a bad state is the state `unknown`. What the server says again, as it does
-when a subscription begins, is given again with the id that it had.
+when a subscription begins, is given again with the id that it had; but for a state, which is news that it holds still.
 """
 
 from __future__ import annotations
@@ -59,9 +59,17 @@ class Nodes:
         self._carrier: dict[int, Telemetry] = {}
         self._overflows: Counter[int] = Counter()
 
+    @property
+    def watched(self) -> list[str]:
+        """The machines whose state comes through this source."""
+        return [slot.machine for slot in self._slots if slot.role == "state"]
+
     def forget(self) -> None:
         """A new connection: the next state of every machine is an event."""
         self._mapper.forget()
+        for handle, slot in enumerate(self._slots):
+            if slot.role == "state":
+                self._facts.pop(handle, None)
 
     def missing(self, handle: int, why: str) -> Rejected:
         """A node that the server does not have."""
@@ -156,7 +164,7 @@ class Nodes:
             machine=machine, t=Instant(said.t), clock=self._clocks[said.clock], state=parts.state, product=product, cycle=cycle,
             values=parts.values, quality=parts.quality, counters=parts.counters,
         )  # fmt: skip
-        return self._mapper.events(whole, mapping.by_content(self._source), arrival)
+        return self._mapper.events(whole, mapping.by_content(self._source), arrival, self._link.connection)
 
     def _product(self, parts: _Parts, machine: str) -> tuple[str | None, Span | None]:
         """The product and its cycle, if one of them was just said."""

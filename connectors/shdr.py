@@ -3,8 +3,9 @@
 Rules: a key that ends in "execution" gives the machine's state (ACTIVE: running, UNAVAILABLE: unknown, any other word:
 stopped, with the word itself kept as a value); part counts give cumulative counters; everything else is a value, a number
 where it is one. Conditions give their level, and code and text where there are any. UNAVAILABLE is a bad quality without a
-value. A machine has one state and one counter of each name: where a log has several such keys (paths), the first that says
-something is taken, and the others are values. A line is taken whole or refused whole.
+value: the agent says it where it hears nothing, and stamps it by its own clock; all else bears the device's. A machine has one
+state and one counter of each name: where a log has several such keys (paths), the first that says something is taken, and the
+others are values. A line is taken whole or refused whole.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from tailrace.schemas.event import AnyEvent, CounterName, Scalar, StateChanged, 
 from tailrace.schemas.instant import Instant, parse_instant
 
 UNAVAILABLE = "UNAVAILABLE"
+AGENT, DEVICE = "agent", "device"
+"""The clocks of what the agent says for itself, and of what it passes on."""
+
 LEVELS = {"NORMAL", "WARNING", "FAULT", UNAVAILABLE}
 QUALIFIERS = {"", "HIGH", "LOW"}
 CONDITION_FIELDS = 7
@@ -61,7 +65,8 @@ class Shdr:
             missing = word.upper() == UNAVAILABLE
             counter = self._claims(_counter(key), key, missing)
             if self._claims("state" if key.lower().endswith("execution") else None, key, missing):
-                yield StateChanged(machine=self._machine, t=t, state=_state(word), native=word)
+                clock = AGENT if missing else DEVICE
+                yield StateChanged(machine=self._machine, t=t, clock=clock, state=_state(word), native=word)
             elif missing:
                 quality[key] = "bad"
             elif counter is not None:
@@ -69,16 +74,19 @@ class Shdr:
             else:
                 values[key] = float(word) if _NUMBER.fullmatch(word) else word
         if values or quality or counters:
-            yield Telemetry(machine=self._machine, t=t, values=values, quality=quality, counters=counters)
+            clock = DEVICE if values or counters else AGENT
+            yield Telemetry(machine=self._machine, t=t, clock=clock, values=values, quality=quality, counters=counters)
 
     def _condition(self, t: Instant, fields: list[str]) -> Telemetry:
         name, level, code, _, _, text = fields
         if not name:
             raise InvalidEvent(f"expected a name before the level {level!r}")
         if level.upper() == UNAVAILABLE:
-            return Telemetry(machine=self._machine, t=t, quality={name: "bad"})
+            return Telemetry(machine=self._machine, t=t, clock=AGENT, quality={name: "bad"})
         said = {name: level.upper(), f"{name}.code": code, f"{name}.text": text}
-        return Telemetry(machine=self._machine, t=t, values={key: word for key, word in said.items() if word})
+        return Telemetry(
+            machine=self._machine, t=t, clock=DEVICE, values={key: word for key, word in said.items() if word}
+        )
 
     def _claims(self, role: str | None, key: str, missing: bool) -> str | None:
         """The role, if this key has it: nobody does yet, or it is the first that said something."""

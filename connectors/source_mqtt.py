@@ -68,7 +68,8 @@ class MqttSource:
                             yield delivery
             except (aiomqtt.MqttError, OSError) as error:  # ssl.SSLError is an OSError
                 reason = _in_words(error, self._settings)
-            for delivery in self._own(self._link.down(reason, self._heard(reason) if stood else None)):
+            heard = self._heard(reason) if stood else None
+            for delivery in self._own(self._link.down(reason, heard, self._reader.watched)):
                 yield delivery
             await asyncio.sleep(pauses.next(time.monotonic() - began if stood else 0.0))
 

@@ -49,7 +49,7 @@ class OpcUaSource:
                 while True:
                     yield self._delivery(await connection.next())
             except Lost as lost:
-                own = self._link.down(lost.reason, lost.heard if stood else None)
+                own = self._link.down(lost.reason, lost.heard if stood else None, self._nodes.watched)
             finally:
                 await connection.close()
             if own:

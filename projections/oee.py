@@ -20,11 +20,11 @@ from tailrace.schemas.record import Derived
 
 _COLUMNS = ("machine", "start_ns", "product", "start", "revision", "known_from_ns", *bucket.COLUMNS)
 
-KINDS = {("oee", 1, bucket.KIND), (shift.TOPOLOGY, 1, shift.KIND)}
+KINDS = {("oee", 2, bucket.KIND), (shift.TOPOLOGY, 1, shift.KIND)}
 
 
 class OeeRows:
-    """The mapping for version 1 of topologies `oee` and `shifts`."""
+    """The mapping for topology `oee` (version 2) and `shifts` (version 1)."""
 
     name = "oee"
     reads: Literal["events", "derived"] = "derived"

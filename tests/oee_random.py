@@ -17,6 +17,7 @@ from tailrace.schemas.event import (
     CalendarSet,
     Category,
     ClockTicked,
+    ConnectionLost,
     Counter,
     CounterName,
     CounterRead,
@@ -65,6 +66,33 @@ def timeline(
 ) -> list[Event]:
     """About `size` events of one machine, and of its site, in log order; silence=False leaves out the months of it."""
     return _Maker(rng, machine, rng.random() < 0.5 if seq is None else seq, silence).make(size)
+
+
+def watched(rng: random.Random, events: Sequence[Event]) -> list[Event]:
+    """The same timeline as seen through connections that get lost, by several clocks and a collector that dies: in log order."""
+    found: list[Event] = []
+    clocks = rng.choice((("plc",), ("plc", ""), ("plc", "plc/server", "tailrace"), ("device", "agent", "")))
+    since = {"plc": EPOCH}
+    for n, said in enumerate(events):
+        event = said
+        if isinstance(event, StateChanged):
+            skew = rng.choice((0, 0, -SECOND, -40 * SECOND, -HOUR, MINUTE))
+            clock = random.Random(event.id).choice(clocks)
+            skewed = event.t + (skew if clock != clocks[0] else 0)
+            event = msgspec.structs.replace(event, clock=clock, t=Instant(skewed))
+        if isinstance(event, ClockTicked) and rng.random() < 0.8:
+            if rng.random() < 0.3:
+                since = {rng.choice(("plc", "other", "device")): int(event.t) - rng.choice((0, SECOND, MINUTE, HOUR))}
+            event = msgspec.structs.replace(event, since={name: Instant(t) for name, t in since.items()})
+        found.append(event)
+        if rng.random() < 0.1:
+            t = Instant(event.t - rng.choice((0, 0, SECOND, 10 * MINUTE, HOUR)))
+            machine = rng.choice((MACHINE, MACHINE, ""))
+            clock = rng.choice(("", "tailrace"))
+            found.append(
+                ConnectionLost(machine=machine, t=t, id=f"lost-{n}", clock=clock, source="plc", ingested=event.ingested)
+            )
+    return found
 
 
 def policy(rng: random.Random) -> Policy:

@@ -3,6 +3,7 @@
 Rules (docs/oee.md says them to users):
 * Events are one machine's and its site's, in log order. The same id twice is one event. Order among equal t is seq (none
   counts as -1), then the log. An as-of time cuts observations, never plans and reasons.
+* What the machine's states say where several clocks, losses and ticks speak is asked of oee_clocks.
 * Time is cut wherever anything can change; between two cuts everything is constant and is looked up at the first instant.
 * Nothing here is shared with the product: not the state words, not the bucket order, not one formula.
 """
@@ -16,6 +17,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any, Generic, TypeVar
 
+import oee_clocks
 from tailrace.schemas.event import (
     CalendarSet,
     ClockTicked,
@@ -137,7 +139,11 @@ class Timeline:
         self.counter_config = {str(n): c for n, c in registered[-1].counters.items()} if registered else {}
         self.readings = _readings(seen)
         self.watermark = max((int(e.t) for e in seen if isinstance(e, OBSERVATIONS)), default=None)
-        self._word = Steps("unknown", [(e.t, e.state) for e in self.states])
+        points = oee_clocks.points(log)
+        self._points = [p for p in points if as_of is None or p.begin <= as_of]
+        self._word = Steps(
+            "unknown", [(t, oee_clocks.word(self._points, t)) for t in sorted({p.begin for p in self._points})]
+        )
         self._product = Steps("", [(e.t, e.product) for e in self.products])
         self.reasons = [(int(r.start), self._end(r), r.category) for r in _standing(log)]
         self.cuts = self._cuts()
@@ -146,7 +152,7 @@ class Timeline:
 
     def _cuts(self) -> list[int]:
         """Every time at which a look-up may give something else."""
-        cuts = {int(e.t) for e in (*self.states, *self.products)}
+        cuts = {p.begin for p in self._points} | {int(e.t) for e in self.products}
         cuts |= {t for start, end, _ in self.reasons for t in (start, end) if t < FOREVER}
         cuts |= {_valid_from(e) for e in self.definitions}
         for own in (True, False):
@@ -179,7 +185,7 @@ class Timeline:
         if reason.end is not None:
             return int(reason.end)
         said = max(reason.t, reason.start)
-        changes = {int(e.t) for e in self.states} | {_valid_from(e) for e in self.definitions}
+        changes = {p.begin for p in self._points} | {_valid_from(e) for e in self.definitions}
         later = [int(said), *sorted(t for t in changes if t > said)]
         return next((t for t in later if self._own(t) != "unplanned"), FOREVER)
 

@@ -145,10 +145,11 @@ def test_a_file_that_cannot_be_read_yet_is_refused_in_words(
 def test_a_line_is_a_state_counters_and_one_reading() -> None:
     state, reading = shdr(f"{T}|pexecution|ACTIVE|ppartcount|3|p1block|G01 X5|Fovr|100.5|p1PalletID|UNAVAILABLE")
     assert (state, reading) == (
-        StateChanged(machine="M1", t=parse_instant(T), state="running", native="ACTIVE"),
+        StateChanged(machine="M1", t=parse_instant(T), clock="device", state="running", native="ACTIVE"),
         Telemetry(
             machine="M1",
             t=parse_instant(T),
+            clock="device",
             values={"p1block": "G01 X5", "Fovr": 100.5},
             quality={"p1PalletID": "bad"},
             counters={"total": 3},
@@ -224,6 +225,16 @@ def test_values_and_conditions(line: str, values: dict[str, object], quality: di
 def test_a_broken_line_is_refused_whole(line: bytes) -> None:
     with pytest.raises(InvalidEvent, match="expected"):
         Shdr("M1").events(line)
+
+
+def test_the_agent_stamps_what_is_unavailable_and_the_device_all_else() -> None:
+    events = shdr(
+        f"{T}|execution|UNAVAILABLE|mode|UNAVAILABLE",
+        f"{T}|servo|Unavailable||||",
+        f"{T}|execution|READY|mode|AUTO|tool|UNAVAILABLE",
+        f"{T}|servo|Normal||||",
+    )
+    assert [event.clock for event in events] == ["agent"] * 3 + ["device"] * 3
 
 
 def test_protocol_chatter_is_nothing() -> None:

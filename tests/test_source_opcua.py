@@ -26,9 +26,11 @@ from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.ua_binary import struct_from_binary
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+import oee_harness as harness
 from brokers import free_port
 from listening import Listener, listening
 from opcua_server import BEGIN_NS, Plant, line_to
+from tailrace.app.oee_answer import answer
 from tailrace.connectors.link import Link
 from tailrace.connectors.opcua_nodes import Nodes
 from tailrace.connectors.opcua_values import Change
@@ -320,14 +322,45 @@ async def test_a_cut_line_is_mended_and_repeated_values_keep_their_ids(server: P
 
 
 @LIVE
-async def test_a_restart_of_the_collector_gives_the_same_ids(server: Plant, m: str) -> None:
+@pytest.mark.parametrize("changed", [False, True])
+async def test_what_was_lost_is_unknown_until_the_state_comes_again(server: Plant, m: str, changed: bool) -> None:
+    """A state that holds since before the loss was known all along; one that changed begins where the server stamps it."""
+    await server.add(m, State=1, Total=5, Temp=20.0)
+    machine = {"state": {"node": f"ns=2;s={m}.State", "map": {0: "stopped", 1: "running"}}}
+    async with line_to(server) as line, listening(source(line.url, m, machine)) as listener:
+        await listener.until(lambda: bool(listener.of(StateChanged)), "the first state")
+        line.open = False
+        line.cut()
+        await listener.until(lambda: bool(listener.of(ConnectionLost)), "connection lost")
+        if changed:
+            await server.write(f"{m}.State", 0, (time.time_ns() - BEGIN_NS) / MS)
+        line.open = True
+        await listener.until(lambda: len(listener.of(StateChanged)) == 2, "the state again")
+    (lost,), (first, again) = listener.of(ConnectionLost), listener.of(StateChanged)
+    assert (lost.machine, again.state) == (m, "stopped" if changed else "running")
+    folded, _ = harness.fold(harness.records(listener.events))
+    until = max(int(again.t), int(lost.t)) + 60 * S
+    found = answer(folded.machine(m), int(first.t), until)
+    assert found["unknown"] == pytest.approx((again.t - lost.t) / S if changed else 0)
+    assert again.t > lost.t if changed else again.t == first.t
+
+
+@LIVE
+async def test_a_restart_of_the_collector_gives_the_same_ids_but_for_what_the_state_is_now(
+    server: Plant, m: str
+) -> None:
     await server.add(m, State=1, Total=5, Temp=20.0)
     runs = []
     for _ in range(2):
         async with listening(source(server.url, m)) as listener:
             await first_values(listener)
         runs.append(listener.events)
-    assert runs[0] == runs[1]
+    (state, *first), (again, *second) = runs
+    assert first == second
+    assert (state.id != again.id, msgspec.structs.replace(state, id="")) == (
+        True,
+        msgspec.structs.replace(again, id=""),
+    )
 
 
 @LIVE

@@ -1,7 +1,8 @@
 """A state made of machines: which records reach which machine, its pages, and the numbers of its outputs.
 
-Rules: a record with a machine reaches that one; one without reaches every machine, known or yet to come. Outputs are numbered per
-machine from 1, in the order of their records. A cell is one machine's part of a topology and knows nothing of the others.
+Rules: a record with a machine reaches that one; one without reaches every machine, known or (but for PASSING) yet to come.
+Outputs are numbered per machine from 1, in the order of their records. A cell is one machine's part of a topology and knows
+nothing of the others.
 """
 
 from __future__ import annotations
@@ -14,7 +15,11 @@ import msgspec
 from tailrace.engine.topology import Load
 from tailrace.schemas.errors import InvalidEvent, Unavailable
 from tailrace.schemas.record import Derived, Record
-from tailrace.topologies.machine import Head, Machine
+from tailrace.topologies.head import Head
+from tailrace.topologies.machine import Machine
+
+PASSING = frozenset({"connection.lost"})
+"""Types that say nothing of a machine that appears later."""
 
 HOT_BYTES = 32 * 1024 * 1024
 """Day pages kept in memory once they are saved, over all machines: a day of a counter at 1 Hz is 2.7 MB."""
@@ -129,8 +134,9 @@ class Cells(Generic[C]):
             self._meet(record.machine)
             self._touched.add(record.machine)
             return (record.machine,)
-        self._site.keep(record)
-        self._site_dirty = True
+        if record.type not in PASSING:
+            self._site.keep(record)
+            self._site_dirty = True
         self._touched.update(self._site.machines)
         return self._site.machines
 

@@ -7,12 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailrace.schemas.event import Counter, CounterName
+from tailrace.topologies.clocks import Flags, Held, last_of, words_of
 from tailrace.topologies.counter import ANOMALY, Level, deltas
-from tailrace.topologies.plan import NONE
 from tailrace.topologies.series import Series, T
 
-WORD = 3
-"""Row of the states series: the code of the state's word."""
 GOOD, REJECT, REWORK, PRODUCT = 3, 4, 5, 6
 """Rows of the parts series; PRODUCT is a code, or NONE for the one that runs."""
 VALUE, DELTA, FLAG = 3, 4, 5
@@ -20,9 +18,9 @@ VALUE, DELTA, FLAG = 3, 4, 5
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):
-    """What held when a day began: the state word's code (NONE before the first) and where each counter stood."""
+    """What held when a day began: the last state of each clock (by its code), and where each counter stood."""
 
-    word: int = NONE
+    held: dict[int, Held] = {}
     levels: dict[CounterName, Level] = {}
 
 
@@ -43,7 +41,8 @@ class Day:
 
     def __init__(self, entry: Entry) -> None:
         self.entry = entry
-        self.states = Series(1)
+        self.states = Series(4)
+        self._words: tuple[Entry, NDArray[np.int64]] | None = None
         self.parts = Series(4)
         self.counters: dict[CounterName, Series] = {}
         self.revisions: dict[int, int] = {}
@@ -52,6 +51,7 @@ class Day:
         """A day of its own that shares what neither has changed."""
         twin = Day(self.entry)
         twin.states, twin.parts = self.states.copy(), self.parts.copy()
+        twin._words = self._words
         twin.counters = {kind: series.copy() for kind, series in self.counters.items()}
         twin.revisions = dict(self.revisions)
         return twin
@@ -63,10 +63,21 @@ class Day:
 
     def exit(self) -> Entry:
         """What holds when the day ends."""
-        word = int(self.states[WORD][-1]) if self.states.n else self.entry.word
+        held = last_of(self.states, self.entry.held) if self.states.n else self.entry.held
         levels = dict(self.entry.levels)
         levels |= {kind: self._level(kind, series.n) for kind, series in self.counters.items()}
-        return Entry(word, levels)
+        return Entry(held, levels)
+
+    def enter(self, block: NDArray[np.int64]) -> int:
+        """Takes in states (rows of `clocks`); gives the index of the first one that is new or moved."""
+        self._words = None
+        return self.states.add(block)
+
+    def words(self, nothing: Flags) -> NDArray[np.int64]:
+        """The code of the word that stands from each state on, all clocks considered; nothing: clocks.says_nothing."""
+        if self._words is None or self._words[0] is not self.entry:
+            self._words = self.entry, words_of(self.states, self.entry.held, nothing)
+        return self._words[1]
 
     def read(self, kind: CounterName, block: NDArray[np.int64], config: Counter) -> tuple[int, int]:
         """Takes in readings (t, seq, position, value); gives the [first, last] t whose parts may have changed."""
@@ -95,7 +106,7 @@ class Day:
     def decode(cls, data: bytes) -> Day:
         page = _decode(data)
         day = cls(page.entry)
-        day.states, day.parts = Series.frombytes(1, page.states), Series.frombytes(4, page.parts)
+        day.states, day.parts = Series.frombytes(4, page.states), Series.frombytes(4, page.parts)
         day.counters = {kind: Series.frombytes(3, blob) for kind, blob in page.counters.items()}
         day.revisions = page.revisions
         return day

@@ -14,13 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailrace.schemas import event
-from tailrace.topologies import marks
+from tailrace.topologies import marks, watching
+from tailrace.topologies.clocks import UNKNOWN_WORDS
 from tailrace.topologies.interval import up_at
 from tailrace.topologies.machine import NOTHING, Machine, Touched, join
 from tailrace.topologies.plan import NONE, Plan, since
+from tailrace.topologies.series import T
 from tailrace.topologies.steps import FOREVER
 
 Fact = tuple[int, Callable[[], Touched]]
+
+LOST = "unknown"
+"""The state of a machine that nobody watches."""
 
 ROW_BITS = 10
 """A row of a frame has position << ROW_BITS | row as its place in the log."""
@@ -37,7 +42,21 @@ def _block(fact: event.Event, place: int, *values: int) -> NDArray[np.int64]:
 
 
 def _state(machine: Machine, fact: event.StateChanged, place: int) -> Fact:
-    return int(fact.t), lambda: _ended(machine, machine.enter(_block(fact, place, machine.word(fact.state))))
+    word, clock = machine.word(fact.state), machine.clock(fact.clock)
+    if fact.state.lower() in UNKNOWN_WORDS:
+        block = _block(fact, place, word, clock, 0, 0)
+    else:
+        begin = machine.begin(int(fact.t), clock, watching.TICKER)
+        block = _block(fact, place, word, clock, int(fact.ingested or 0), begin - int(fact.t))
+        block[T] = begin
+    return int(fact.t), lambda: _ended(machine, machine.enter(block))
+
+
+def _lost(machine: Machine, fact: event.ConnectionLost, place: int) -> Fact:
+    if not watching.concerns(machine.head, fact):
+        return FOREVER, lambda: NOTHING
+    block = _block(fact, place, machine.word(LOST), machine.clock(fact.clock or event.OWN), 0, 0)
+    return int(fact.t), lambda: _ended(machine, machine.lose(block))
 
 
 def _parts(machine: Machine, fact: event.PartsCounted, place: int) -> Fact:
@@ -107,12 +126,19 @@ def _registered(machine: Machine, fact: event.MachineRegistered, place: int) -> 
     return min(reach, counted), lambda: _ended(machine, join((reach, FOREVER), machine.configure(plan)))
 
 
-def _tick(machine: Machine, fact: event.ClockTicked, _: int) -> Fact:
-    def change() -> Touched:
-        machine.head.last_tick = max(machine.head.last_tick, int(fact.t))
-        return NOTHING
+def _tick(machine: Machine, fact: event.ClockTicked, place: int) -> Fact:
+    blind = watching.unwatched(machine.head, fact)
 
-    return FOREVER, change
+    def change() -> Touched:
+        head = machine.head
+        head.seen, head.last_tick = watching.seen(head, fact, place), max(head.last_tick, int(fact.t))
+        if blind is None:
+            return NOTHING
+        clock = machine.clock(watching.TICKER)
+        row = (blind.t, -1, blind.place, machine.word(LOST), clock, blind.since, 0)
+        return _ended(machine, machine.lose(np.array(row, np.int64)[:, None]))
+
+    return FOREVER if blind is None else blind.t, change
 
 
 def _new_maps(machine: Machine, plan: Plan) -> Fact:
@@ -161,6 +187,7 @@ _FACTS: dict[type, Callable[[Machine, Any, int], Fact]] = {
     event.DefinitionSet: _definition,
     event.MachineRegistered: _registered,
     event.ClockTicked: _tick,
+    event.ConnectionLost: _lost,
 }
 
 KINDS = frozenset(name for name, cls in event.TYPES.items() if cls in _FACTS)

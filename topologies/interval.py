@@ -93,7 +93,7 @@ def up_at(machine: Machine, t: int) -> int:
 
 def _latest(machine: Machine) -> int:
     """From then on the machine's states say the same."""
-    return max([machine.head.last_state, *(start for start, *_ in machine.head.plan.in_use())])
+    return max([machine.head.last_point, *(start for start, *_ in machine.head.plan.in_use())])
 
 
 def _last_begin(found: list[Stretch]) -> int:

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from tailrace.schemas.event import Counter, CounterName
 from tailrace.schemas.instant import DAY, MINUTE
-from tailrace.topologies.day import WORD, Day, Entry
+from tailrace.topologies.clocks import CLOCK, LAG, SKEW, Flags, says_nothing, word_of
+from tailrace.topologies.day import Day, Entry
+from tailrace.topologies.head import Head
 from tailrace.topologies.plan import NONE, Plan
 from tailrace.topologies.series import T
 from tailrace.topologies.steps import FOREVER, Steps
@@ -26,26 +28,6 @@ Touched = tuple[int, int]
 NOTHING: Touched = (FOREVER, FOREVER)
 
 _DEFAULT = Counter()
-
-
-class Head(msgspec.Struct, kw_only=True):
-    """What is kept of a machine beside its days.
-
-    first: earliest observation (ns, or FOREVER). watermark: latest. closed: end of the last emitted minute. last_state and
-    last_tick: latest t of each (or NONE). skipped: stretches without buckets. first_read: earliest reading by counter.
-    """
-
-    plan: Plan = Plan()
-    words: list[str] = []
-    products: list[str] = msgspec.field(default_factory=lambda: [""])
-    days: list[int] = []
-    first: int = FOREVER
-    watermark: int = NONE
-    closed: int = NONE
-    last_state: int = NONE
-    last_tick: int = NONE
-    skipped: list[tuple[int, int]] = []
-    first_read: dict[CounterName, int] = {}
 
 
 class Machine:
@@ -70,11 +52,15 @@ class Machine:
 
     def word(self, state: str) -> int:
         """The code of a state word."""
-        return _code(self.head.words, state, self._steps, "maps")
+        return _code(self.head.words, state, self._steps, "maps", "nothing")
 
     def product(self, name: str) -> int:
         """The code of a product; "" is 0: none known."""
         return _code(self.head.products, name, self._steps, "ranks")
+
+    def clock(self, name: str) -> int:
+        """The code of a clock."""
+        return _code(self.head.clocks, name, self._steps)
 
     def say(self, plan: Plan) -> None:
         """Replaces what is said of the machine."""
@@ -82,19 +68,24 @@ class Machine:
         self._steps.clear()
 
     def enter(self, block: NDArray[np.int64]) -> Touched:
-        """Takes in states (t, seq, position, word), shape (4, n)."""
-        touched = NOTHING
-        for number, part in _by_day(block):
-            day = self._edit(number)
-            start = day.states.add(part)
-            t = day.states[T]
-            until = int(part[T].max())
-            place = int(np.searchsorted(t, until, side="right"))
-            end = int(t[place]) if place < len(t) else self._next_state(number)
-            self._chain(number)
-            touched = join(touched, (int(t[start]), end))
-        self.head.last_state = max(self.head.last_state, int(block[T].max()))
-        return touched
+        """Takes in states of one clock (rows of `clocks`), shape (7, n)."""
+        self.head.last_state = max(self.head.last_state, int((block[T] - block[LAG]).max()))
+        self.head.clock = int(block[CLOCK][0])
+        return self._enter(block)
+
+    def lose(self, block: NDArray[np.int64]) -> Touched:
+        """Takes in the instants from which nobody watches, as states that say unknown; they do not lengthen the last state."""
+        return self._enter(block)
+
+    def begin(self, t: int, clock: int, but: str) -> int:
+        """Where a value of a clock begins that is stamped t: not before what came earlier by another clock, `but` excepted."""
+        begin = t
+        passed = self.head.clocks.index(but) if but in self.head.clocks else NONE
+        for day in self.days_in(t + 1, t + SKEW + 1) if len(self.head.clocks) > 1 else ():
+            states = day.states
+            there = (states[T] > t) & (states[T] <= t + SKEW) & (states[CLOCK] != clock) & (states[CLOCK] != passed)
+            begin = max([begin, *states[T][there][-1:].tolist()])
+        return begin
 
     def count(self, block: NDArray[np.int64]) -> Touched:
         """Takes in part counts (t, seq, position, good, reject, rework, product), shape (7, n)."""
@@ -163,7 +154,11 @@ class Machine:
             return NONE
         day = self.day(self.head.days[index])
         place = int(np.searchsorted(day.states[T], t, side="right"))
-        return int(day.states[WORD][place - 1]) if place else day.entry.word
+        return int(self.words(day)[place - 1]) if place else word_of(day.entry.held, self._nothing())
+
+    def words(self, day: Day) -> NDArray[np.int64]:
+        """The code of the word that stands from each state of a day on."""
+        return day.words(self._nothing())
 
     def steps(self, name: str) -> Steps:
         """`schedule`, `product_at` or `overlay` of the plan, made once."""
@@ -182,6 +177,11 @@ class Machine:
         if "maps" not in self._steps:
             self._steps["maps"] = self.head.plan.maps(self.head.words)
         return self._steps["maps"]  # type: ignore[return-value]
+
+    def _nothing(self) -> Flags:
+        if "nothing" not in self._steps:
+            self._steps["nothing"] = says_nothing(self.head.words)
+        return self._steps["nothing"]  # type: ignore[return-value]
 
     def ranks(self) -> NDArray[np.int64]:
         """The place of each product code in the order of names."""
@@ -222,12 +222,28 @@ class Machine:
         index = bisect_left(self.head.days, number)
         return self.day(self.head.days[index - 1]).exit() if index else Entry()
 
-    def _next_state(self, number: int) -> int:
-        """When the first state after a day comes, or FOREVER."""
+    def _enter(self, block: NDArray[np.int64]) -> Touched:
+        clock, stamp = int(block[CLOCK][0]), int((block[T] - block[LAG]).max())
+        self.head.last_point = max(self.head.last_point, int(block[T].max()))
+        touched = NOTHING
+        for number, part in _by_day(block):
+            day = self._edit(number)
+            start = day.enter(part)
+            place = int(np.searchsorted(day.states[T], int(part[T].max()), side="right"))
+            end = self._next(clock, stamp, number, place)
+            touched = join(touched, (int(day.states[T][start]), end))
+            self._chain(number)
+        return touched
+
+    def _next(self, clock: int, stamp: int, number: int, place: int) -> int:
+        """Where a clock's next state begins that is stamped after `stamp`, from a place of a day on; or FOREVER."""
         days = self.head.days
-        for later in days[bisect_right(days, number) :]:
-            if self.day(later).states.n:
-                return int(self.day(later).states[T][0])
+        for later in days[bisect_left(days, number) :]:
+            states = self.day(later).states
+            mine = (states[CLOCK][place:] == clock) & (states[T][place:] - states[LAG][place:] > stamp)
+            if mine.any():
+                return int(states[T][place + int(mine.argmax())])
+            place = 0
         return FOREVER
 
     def _chain(self, number: int) -> int:
@@ -255,12 +271,13 @@ class Machine:
         return revision
 
 
-def _code(names: list[str], name: str, steps: dict[object, object], stale: str) -> int:
+def _code(names: list[str], name: str, steps: dict[object, object], *stale: str) -> int:
     try:
         return names.index(name)
     except ValueError:
         names.append(name)
-        steps.pop(stale, None)
+        for each in stale:
+            steps.pop(each, None)
         return len(names) - 1
 
 

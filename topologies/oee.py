@@ -46,7 +46,7 @@ class Oee:
     """The topology: name, version, and a state from its pages."""
 
     name = "oee"
-    version = 1
+    version = 2
 
     def restore(self, marks: Mapping[str, int], load: Load) -> OeeState:
         """The state whose pages `load` gives; marks: highest n by machine."""

@@ -47,7 +47,7 @@ from tailrace.topologies.steps import FOREVER
 
 FOLDED = frozenset({
     "state.changed", "reason.assigned", "reason.retracted", "stop.split", "stop.merged", "definition.set",
-    "machine.registered",
+    "machine.registered", "connection.lost", "clock.ticked",
 })  # fmt: skip
 
 _WORDS = {name: "planned_stop" if name == "planned" else name for name in CATEGORIES}
@@ -81,8 +81,11 @@ class _Cell:
                 self.machine.head.first = min(self.machine.head.first, int(said.t))
             if isinstance(said, Edit):
                 self._judge(said, record.position)
-            _, change = facts.fact(self.machine, said, record.position)
-            self._change(change, record.position)
+            reach, change = facts.fact(self.machine, said, record.position)
+            if reach == FOREVER and record.type == "clock.ticked":
+                change()
+            else:
+                self._change(change, record.position)
             if isinstance(said, Edit):
                 self._revise(said, record.position)
 
@@ -130,9 +133,10 @@ class _Cell:
         self._said.clear()
         before = self.machine.view()
         start, end = change()
-        if start >= end or self.machine.earliest() == FOREVER:
+        earliest = min(self.machine.earliest(), before.earliest())
+        if start >= end or earliest == FOREVER:
             return
-        a = max(start, min(self.machine.earliest(), before.earliest()))
+        a = max(start, earliest)
         lo = min(begin_of(before, a), begin_of(self.machine, a))
         hi = max(end_of(before, end), end_of(self.machine, end)) if end < FOREVER else FOREVER
         if lo >= hi:

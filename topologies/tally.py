@@ -20,7 +20,7 @@ from tailrace.schemas.bucket import (
     COUNTER_FLAGS,
     GRADES,
 )
-from tailrace.topologies.day import DELTA, FLAG, GOOD, PRODUCT, WORD
+from tailrace.topologies.day import DELTA, FLAG, GOOD, PRODUCT
 from tailrace.topologies.machine import Machine
 from tailrace.topologies.plan import NONE, OFF, PLANNED, RUN, SHIFT
 from tailrace.topologies.series import T
@@ -117,7 +117,7 @@ def states(machine: Machine, a: int, b: int) -> tuple[Ints, Ints]:
         lo, hi = np.searchsorted(t, a, side="right"), np.searchsorted(t, b)
         if lo < hi:
             times.append(t[lo:hi])
-            words.append(day.states[WORD][lo:hi])
+            words.append(machine.words(day)[lo:hi])
     return np.concatenate(times), np.concatenate(words)
 
 
