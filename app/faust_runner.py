@@ -47,10 +47,8 @@ class HostedShare(Share):
     """When Faust brought something of it, or it was read."""
 
     async def reach(self, until: int | None = None) -> None:
-        """Folds what is in the log, to a position or to its end."""
         self.brought = time.monotonic()
-        for worker in self._workers:
-            await worker.drain(until)
+        await super().reach(until)
 
 
 class FaustWorker:

@@ -21,7 +21,7 @@ from contextlib import suppress
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import CorruptRecordException, KafkaError
 
 from tailrace.connectors import kafka_topics
 from tailrace.connectors.checkpoints_kafka import KafkaCheckpoints
@@ -78,6 +78,11 @@ class Share:
         for worker in self._workers:
             stands = worker.position
             await worker.take([record for record in records if record.position > stands])
+
+    async def reach(self, until: int | None = None) -> None:
+        """Folds what is in the log, to a position or to its end, read by itself."""
+        for worker in self._workers:
+            await worker.drain(until)
 
     async def checkpoint(self) -> None:
         """So that the next owner has little to fold."""
@@ -187,12 +192,25 @@ class KafkaWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         """One fetch, and what it brought."""
         await self._begin()
         generation = self._generation
-        batches = await self._fetch()
+        try:
+            batches = await self._fetch()
+        except CorruptRecordException:
+            batches = {}
+            await self._read_on(generation)
         async with self._lock:
             if self._stale(generation):
                 return
             for place, messages in batches.items():
                 await self._guard(place.partition, self._fold(place, messages, generation))
+
+    async def _read_on(self, generation: int) -> None:
+        """A fetch fails as a whole where one record is damaged: each partition reads what comes next by itself."""
+        async with self._lock:
+            for partition, share in list(self._shares.items()):
+                if not self._stale(generation) and await self._guard(
+                    partition, share.reach(share.position + self._slice)
+                ):
+                    self._seek(partition, share.position)
 
     async def _fetch(self) -> Any:
         """Messages by partition; none where `stop` came first, for a fetch waits as long as a rebalance takes."""

@@ -2,15 +2,18 @@
 
 Rules: a message is given once its predecessors were; an offset that is missing, or a beginning that the broker has thrown
 away, is an error that names topic, partition and position. One call at a time. A reader commits nothing and is in no group.
+What the broker stored together has one checksum. Where that does not hold, the messages are given if one of them shows by
+itself that it is the damaged one (`damaged`); else it is an error, for any of them may be another than was written.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import CorruptRecordException, KafkaError, OffsetOutOfRangeError
 
 from tailrace.connectors.kafka_settings import KafkaSettings
 from tailrace.schemas.errors import Unavailable
@@ -20,15 +23,21 @@ SEEK_MS = 20
 """How long a fetch may wait at the end of the log: a jump elsewhere waits for it."""
 
 FOLLOW_MS = 200
+TOGETHER_MAX = 1000
+"""Messages before a position that are looked at with it, as the brokers may have stored them with one checksum."""
+
 ANSWER_S = 30.0
 
 
 class PartitionReader:
-    """One partition. Any task may call; calls wait for each other."""
+    """One partition. Any task may call; calls wait for each other. damaged: whether a message shows that it is."""
 
-    def __init__(self, settings: KafkaSettings, topic: str, partition: int, *, wait_ms: int = SEEK_MS) -> None:
+    def __init__(
+        self, settings: KafkaSettings, topic: str, partition: int, *, wait_ms: int = SEEK_MS,
+        damaged: Callable[[Any], bool] = lambda _: False,
+    ) -> None:  # fmt: skip
         self._settings, self._place = settings, TopicPartition(topic, partition)
-        self._wait_ms = wait_ms
+        self._wait_ms, self._damaged = wait_ms, damaged
         self._consumer: Any = None
         self._one = asyncio.Lock()
         self._at = 0
@@ -103,6 +112,9 @@ class PartitionReader:
                 f"{self._name}: expected position {after + 1}, got none: the topic lost its beginning or its end; "
                 "retention.ms and retention.bytes have to be -1; restore it from a backup"
             ) from None
+        except CorruptRecordException:
+            self._at = -1
+            batch = {self._place: await self._unchecked(after, limit)}
         except (KafkaError, OSError) as error:
             self._at = -1
             raise self._away(error) from error
@@ -111,26 +123,53 @@ class PartitionReader:
             if message.offset != expected and not gaps:
                 self._at = -1
                 raise Unavailable(f"{self._name}: expected position {expected + 1}, got {message.offset + 1}")
-        self._at = found[-1].offset + 1 if found else after
+        if self._at != -1:
+            self._at = found[-1].offset + 1 if found else after
         return list(found)
+
+    async def _unchecked(self, after: int, limit: int) -> list[Any]:
+        """Messages of which the checksum of the brokers does not hold, looked at with those that may be stored with them."""
+        found: list[Any] = []
+        consumer = await self._started(check_crcs=False)
+        try:
+            end = min(after + limit, int((await consumer.end_offsets([self._place]))[self._place]))
+            consumer.seek(self._place, max(0, after - TOGETHER_MAX))
+            async with asyncio.timeout(ANSWER_S):
+                while not found or found[-1].offset + 1 < end:
+                    found += (await consumer.getmany(self._place, timeout_ms=self._wait_ms)).get(self._place, [])
+        except Exception as error:  # whatever a decoder makes of bytes that are not those that were written
+            raise self._away(error) from error
+        finally:
+            await leave(consumer)
+        if not any(map(self._damaged, found)):
+            raise Unavailable(
+                f"{self._name}: expected messages from position {after + 1} on whose checksum holds, got others, and it is not "
+                "to be seen which of them is damaged; restore the topic from a backup"
+            )
+        return [message for message in found if after <= message.offset < end]
 
     async def _open(self) -> Any:
         if self._consumer is None:
-            consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._settings.servers, group_id=None, enable_auto_commit=False,
-                auto_offset_reset="none", max_partition_fetch_bytes=FETCH_BYTES, fetch_max_wait_ms=self._wait_ms,
-            )  # fmt: skip
-            consumer.assign([self._place])
-            try:
-                await consumer.start()
-            except BaseException as error:
-                await leave(consumer)
-                if isinstance(error, (KafkaError, OSError)):
-                    raise self._away(error) from error
-                raise
+            consumer = await self._started()
             consumer.seek(self._place, 0)
             self._consumer, self._at = consumer, 0
         return self._consumer
+
+    async def _started(self, *, check_crcs: bool = True) -> Any:
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._settings.servers, group_id=None, enable_auto_commit=False,
+            auto_offset_reset="none", max_partition_fetch_bytes=FETCH_BYTES, fetch_max_wait_ms=self._wait_ms,
+            check_crcs=check_crcs,
+        )  # fmt: skip
+        consumer.assign([self._place])
+        try:
+            await consumer.start()
+        except BaseException as error:
+            await leave(consumer)
+            if isinstance(error, (KafkaError, OSError)):
+                raise self._away(error) from error
+            raise
+        return consumer
 
     @property
     def _name(self) -> str:

@@ -1,16 +1,18 @@
 """Between a record and a Kafka message: the key is the machine, the value the payload, the headers the envelope.
 
 Rules: a header has the name of its field; text is UTF-8, a number is decimal digits; what is at its default is left out.
-A position is an offset + 1. A payload that is not the one that was written is an error that names topic and position.
+A position is an offset + 1. A message of `events` that is damaged, or that somebody else wrote, is a record all the same: a
+fold parks it (engine/parking.py) under the machine that its key names, and others go on. In `derived` it is an error.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from tailrace.schemas.errors import Unavailable
-from tailrace.schemas.record import Derived, Record
+from tailrace.schemas.record import UNREADABLE, Derived, Record
 
 TEXTS = ("type", "id", "site", "source", "session", "clock", "trace")
 NUMBERS = ("version", "first_seq", "n", "t_min", "t_max", "ingested", "crc32", "copy_of")
@@ -44,23 +46,25 @@ def message_of(record: Record, partition: int) -> Message:
 
 
 def record_of(message: Any) -> Record:
-    """The entry of the `events` log in a message that was read; raises Unavailable where it is damaged or foreign."""
+    """The entry of the `events` log in a message that was read; of version UNREADABLE where its headers are not an envelope."""
+    machine, payload, position = _text(message.key or b""), message.value or b"", message.offset + 1
     fields: dict[str, Any] = {}
     try:
         for name, value in message.headers:
             if name in _READ:
                 fields[name] = _READ[name](value)
-        record = Record(payload=message.value, machine=message.key.decode(), position=message.offset + 1, **fields)
-    except (TypeError, ValueError, AttributeError) as error:
-        raise Unavailable(
-            f"{_where(message)}: expected a record that Tailrace wrote, got one with other headers: {error}"
-        ) from None
-    if not record.intact():
-        raise Unavailable(
-            f"{_where(message)}: the payload is damaged: expected one with crc32 {record.crc32:#010x}; "
-            "restore the topic from a backup"
-        )
-    return record
+        return Record(machine=machine, payload=payload, position=position, **fields)
+    except (TypeError, ValueError, AttributeError):
+        return Record(
+            type=fields.get("type", ""), version=UNREADABLE, machine=machine, payload=payload, crc32=zlib.crc32(payload),
+            position=position,
+        )  # fmt: skip
+
+
+def damaged(message: Any) -> bool:
+    """Whether a message of `events` shows that it is not what was written."""
+    record = record_of(message)
+    return record.version == UNREADABLE or not record.intact()
 
 
 def message_of_derived(record: Derived, partition: int) -> Message:
@@ -83,6 +87,11 @@ def derived_of(message: Any) -> Derived:
         raise Unavailable(
             f"{_where(message)}: expected an output that Tailrace wrote, got one with other headers: {error!r}"
         ) from None
+
+
+def _text(key: bytes) -> str:
+    """A key that is no text is nobody's machine, and named apart from every other."""
+    return key.decode(errors="backslashreplace")
 
 
 def _where(message: Any) -> str:

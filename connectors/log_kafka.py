@@ -20,7 +20,7 @@ import msgspec
 
 from tailrace.connectors import identity, kafka_topics
 from tailrace.connectors.kafka_partition import FOLLOW_MS, PartitionReader
-from tailrace.connectors.kafka_records import message_of, record_of
+from tailrace.connectors.kafka_records import damaged, message_of, record_of
 from tailrace.connectors.kafka_sender import Sender, Sent
 from tailrace.connectors.kafka_settings import KafkaSettings
 from tailrace.engine.log import Receipt
@@ -47,7 +47,7 @@ class KafkaLog:
         self._home = partition_of("", settings.partitions)
         self._others = [p for p in range(settings.partitions) if p != self._home]
         self._sender = Sender(settings)
-        self._reader = PartitionReader(settings, settings.events, partition)
+        self._reader = PartitionReader(settings, settings.events, partition, damaged=damaged)
         self._turn = asyncio.Lock()
         self._under_way = 0
         self._closed = False
@@ -74,7 +74,9 @@ class KafkaLog:
         return await self._reader.end()
 
     async def follow(self, after: int, limit: int) -> AsyncIterator[Sequence[Record]]:
-        reader = PartitionReader(self.settings, self.settings.events, self.partition, wait_ms=FOLLOW_MS)
+        reader = PartitionReader(
+            self.settings, self.settings.events, self.partition, wait_ms=FOLLOW_MS, damaged=damaged
+        )
         try:
             while True:
                 self._open()
@@ -137,7 +139,7 @@ class KafkaLog:
 
     async def _tail(self, partition: int) -> list[Record]:
         """The site-wide records at the end of a partition."""
-        reader = PartitionReader(self.settings, self.settings.events, partition)
+        reader = PartitionReader(self.settings, self.settings.events, partition, damaged=damaged)
         try:
             end = await reader.end()
             position = max(0, end - COPIES_LOOK_BACK)

@@ -30,7 +30,7 @@ from tailrace.schemas.errors import InvalidEvent
 from tailrace.schemas.event import TYPES, ParkingReleased, Telemetry
 from tailrace.schemas.instant import Instant
 from tailrace.schemas.parking import KEY, PARKED, RELEASED, Parked
-from tailrace.schemas.record import Derived, Record
+from tailrace.schemas.record import UNREADABLE, Derived, Record
 
 PAGE = "\tparking"
 """Name of the page; no page of a topology begins with a tab."""
@@ -193,6 +193,8 @@ def wrong(record: Record) -> str:
     """Why no fold of this release can take a record; empty where that is for the fold to say."""
     if not record.intact():
         return f"damaged: expected a payload with crc32 {record.crc32:#010x}, got another; restore it from a backup"
+    if record.version == UNREADABLE:
+        return "expected the envelope of a record that Tailrace wrote, got one that cannot be read"
     if record.version != 1 or record.type not in TYPES:
         return f"expected a type and version that this release knows, got {record.type}@{record.version}"
     if record.type == "telemetry":

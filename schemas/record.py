@@ -12,6 +12,10 @@ import zlib
 import msgspec
 
 
+UNREADABLE = 0
+"""The version of a record whose envelope cannot be read: no release writes it."""
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """An entry of the `events` log. Times are int64 ns UTC; n counts the readings or events inside.
 
