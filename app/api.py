@@ -22,14 +22,25 @@ from litestar.response import ServerSentEvent
 from tailrace import __version__
 from tailrace.app import compose
 from tailrace.app.api_docs import ApiPage
-from tailrace.app.edits import EditConflict, assign_reason
+from tailrace.app.edits import EditConflict, Editing, assign_reason, merge_stops, split_stop, undo_edit
 from tailrace.app.live import Changes
 from tailrace.app.oee_group import Asked
 from tailrace.app.oee_group import of as together
 from tailrace.app.oee_query import oee as oee_of
 from tailrace.engine.log import Log
 from tailrace.projections import queries
-from tailrace.schemas.answer import AnomalyItem, MachineItem, OeeItem, Page, ReasonEdit, SignalItem, StopItem
+from tailrace.schemas.answer import (
+    AnomalyItem,
+    MachineItem,
+    MergeEdit,
+    OeeItem,
+    Page,
+    ReasonEdit,
+    SignalItem,
+    SplitEdit,
+    StopItem,
+    UndoEdit,
+)
 from tailrace.schemas.errors import Conflict, InvalidInput, NotFound, TailraceError, Unavailable
 from tailrace.schemas.instant import HOUR, parse_instant
 
@@ -116,6 +127,24 @@ async def give_reason(state: State, stop_id: FromPath[str], data: JSONBody[Reaso
     return await assign_reason(served.directory, served.log, stop_id, data, served.clock)
 
 
+@post("/stops/{stop_id:str}/split", status_code=200)
+async def split(state: State, stop_id: FromPath[str], data: JSONBody[SplitEdit]) -> Page[StopItem]:
+    """Cuts a stop in two; gives those that are there then, by time. 409 as for a reason."""
+    return await split_stop(_editing(state), stop_id, data)
+
+
+@post("/stops/{stop_id:str}/merge", status_code=200)
+async def merge(state: State, stop_id: FromPath[str], data: JSONBody[MergeEdit]) -> Page[StopItem]:
+    """Joins a stop with others of its machine; gives the one that is there then. 409 as for a reason, of any of them."""
+    return await merge_stops(_editing(state), stop_id, data)
+
+
+@post("/stops/{stop_id:str}/undo", status_code=200)
+async def undo(state: State, stop_id: FromPath[str], data: JSONBody[UndoEdit]) -> Page[StopItem]:
+    """Takes the last edit of a stop back, be it a reason, a split or a merge; gives what is there then. 409 as for a reason."""
+    return await undo_edit(_editing(state), stop_id, data)
+
+
 @get("/signals", sync_to_thread=True)
 def signals(state: State, machine: Machine = None, cursor: Cursor = None, limit: Limit = 100) -> Page[SignalItem]:
     """The latest reading of each signal."""
@@ -156,7 +185,7 @@ async def live(state: State) -> ServerSentEvent:
 
 def api(served: Served) -> Litestar:
     """The application, to be mounted at /api."""
-    handlers = [machines, oee, stops, give_reason, anomalies, signals, status, live]
+    handlers = [machines, oee, stops, give_reason, split, merge, undo, anomalies, signals, status, live]
     return Litestar(
         [Router("/v1", route_handlers=handlers)],
         state=State({"served": served}),
@@ -179,6 +208,11 @@ def _served(state: State) -> Served:
     found = state.served
     assert isinstance(found, Served)
     return found
+
+
+def _editing(state: State) -> Editing:
+    served = _served(state)
+    return Editing(served.directory, served.log, served.clock)
 
 
 def _instant(name: str, text: str | None) -> int | None:

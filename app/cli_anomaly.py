@@ -9,9 +9,9 @@ import click
 
 from tailrace.app import cli_options as options
 from tailrace.app import compose
-from tailrace.app.cli_stops import check_window, walk, window
+from tailrace.app.cli_lists import check_window, put_page, walk, window
 from tailrace.app.known import require_machine
-from tailrace.app.output import console, note, put_json, table
+from tailrace.app.output import console, table
 from tailrace.projections import queries
 from tailrace.schemas.answer import AnomalyItem
 
@@ -45,12 +45,7 @@ def list_(
             ),
             cursor, limit,
         )  # fmt: skip
-    if as_json:
-        put_json({"items": found.items, "next": found.next})
-        return
-    _show(found.items)
-    if found.next:
-        note(f"there are more: --cursor {found.next}")
+    put_page(found, _show, as_json=as_json)
 
 
 def _show(items: Sequence[AnomalyItem]) -> None:

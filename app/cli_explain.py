@@ -12,7 +12,7 @@ from rich.console import Console
 
 from tailrace.app import cli_options as options
 from tailrace.app import compose
-from tailrace.app.cli_stops import check_window
+from tailrace.app.cli_lists import check_window
 from tailrace.app.output import console, length, percent, put_json, table
 
 STRETCHES = 40

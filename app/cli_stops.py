@@ -1,72 +1,39 @@
-"""`tailrace stops`: when machines were down, for how long, and what people say it was."""
+"""`tailrace stops`: when machines were down, for how long, what people say it was; split, merged and undone."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import click
 
+from tailrace.app import cli_edit, compose
 from tailrace.app import cli_options as options
-from tailrace.app import compose
+from tailrace.app.cli_lists import check_window, put_page, walk, window
+from tailrace.app.edits import Editing, merge_stops, split_stop, undo_edit
 from tailrace.app.known import require_machine
-from tailrace.app.output import console, length, note, put_json, table
+from tailrace.app.output import console, length, table
 from tailrace.projections import queries
-from tailrace.schemas.answer import Page, StopItem
-from tailrace.schemas.instant import format_instant
-
-T = TypeVar("T")
-
-ROWS_MAX = 100_000
-ROWS = 1000
+from tailrace.schemas.answer import MergeEdit, Page, SplitEdit, StopItem, UndoEdit
+from tailrace.schemas.instant import Instant, format_instant
 
 
-def window(command: Callable[..., None]) -> Callable[..., None]:
-    """The options --machine, --from, --to, --limit and --cursor of a list."""
-    for option in (
-        click.option("--cursor", help="`next` of the answer before."),
-        click.option(
-            "--limit", default=ROWS, show_default=True, type=click.IntRange(1, ROWS_MAX), help="How many at most."
-        ),
-        click.option("--to", "end", type=options.Time(), help="End, exclusive."),
-        click.option("--from", "start", type=options.Time(), help="Start: ISO 8601 with offset, or Unix seconds."),
-        click.option("--machine", help="Only of this machine."),
-    ):
-        command = option(command)
-    return command
-
-
-def check_window(start: int | None, end: int | None) -> None:
-    """Refuses a window that ends before it starts."""
-    if start is not None and end is not None and start >= end:
-        raise click.BadParameter(f"expected --from before --to, got {format_instant(start)} and {format_instant(end)}")
-
-
-def walk(ask: Callable[[str | None, int], Page[T]], cursor: str | None, limit: int) -> Page[T]:
-    """The pages of a list, up to a number of items, as one."""
-    items: list[T] = []
-    while True:
-        page = ask(cursor, min(limit - len(items), queries.LIMIT_MAX))
-        items += page.items
-        cursor = page.next
-        if cursor is None or len(items) == limit:
-            return Page(items, cursor)
-
-
-@click.command("stops", short_help="When machines were down, and why.")
+@click.group("stops", invoke_without_command=True, short_help="When machines were down, and why.")
 @options.directory
 @window
 @options.as_json
+@click.pass_context
 def stops_(
-    directory: Path | None, machine: str | None, start: int | None, end: int | None, limit: int, cursor: str | None,
-    as_json: bool,
+    context: click.Context, directory: Path | None, machine: str | None, start: int | None, end: int | None, limit: int,
+    cursor: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """List stops that have a part in [from, to), newest first; `tailrace reason` says what one was.
 
     With --json: {"items": […], "next": cursor or null}.
     """
+    if context.invoked_subcommand:
+        return
     check_window(start, end)
     target = options.folder(directory)
     compose.catch_up(target)
@@ -77,12 +44,60 @@ def stops_(
             lambda at, n: queries.stops(connection, now, machine=machine, start=start, end=end, cursor=at, limit=n),
             cursor, limit,
         )  # fmt: skip
-    if as_json:
-        put_json({"items": found.items, "next": found.next})
-        return
-    _show(found.items)
-    if found.next:
-        note(f"there are more: --cursor {found.next}")
+    put_page(found, _show, as_json=as_json)
+
+
+@stops_.command("split", short_help="Make two stops of one.")
+@click.argument("stop_id")
+@options.directory
+@click.option("--at", required=True, type=options.Time(), help="Where to cut: ISO 8601 with offset, or Unix seconds.")
+@cli_edit.by
+@cli_edit.expected_revision
+@options.as_json
+def split_(
+    stop_id: str, directory: Path | None, at: Instant, by: str, expected_revision: int | None, as_json: bool
+) -> int:
+    """Cut the stop STOP_ID in two, each of which can have its own reason; no figure moves by it."""
+    edit = SplitEdit(at=format_instant(at), by=by, expected_revision=expected_revision)
+    return _edit(directory, lambda editing: split_stop(editing, stop_id, edit), as_json)
+
+
+@stops_.command("merge", short_help="Make one stop of several.")
+@click.argument("stop_ids", nargs=-1, required=True)
+@options.directory
+@cli_edit.by
+@click.option(
+    "--expected-revision", "revisions", multiple=True, type=int, help="The revision of each stop, in their order."
+)
+@options.as_json
+def merge_(stop_ids: Sequence[str], directory: Path | None, by: str, revisions: Sequence[int], as_json: bool) -> int:
+    """Join the stops STOP_IDS of one machine; what ran between them still ran, and no figure moves by it."""
+    if revisions and len(revisions) != len(stop_ids):
+        raise click.BadParameter(
+            f"expected --expected-revision for each of {len(stop_ids)} stops, got {len(revisions)}"
+        )
+    known = dict(zip(stop_ids, revisions, strict=False))
+    edit = MergeEdit(stops=list(stop_ids[1:]), by=by, expected_revisions=known)
+    return _edit(directory, lambda editing: merge_stops(editing, stop_ids[0], edit), as_json)
+
+
+@stops_.command("undo", short_help="Take the last edit of a stop back.")
+@click.argument("stop_id")
+@options.directory
+@cli_edit.by
+@cli_edit.expected_revision
+@options.as_json
+def undo_(stop_id: str, directory: Path | None, by: str, expected_revision: int | None, as_json: bool) -> int:
+    """Take the last edit of the stop STOP_ID back, be it a reason, a split or a merge; what held before holds again."""
+    edit = UndoEdit(by=by, expected_revision=expected_revision)
+    return _edit(directory, lambda editing: undo_edit(editing, stop_id, edit), as_json)
+
+
+def _edit(directory: Path | None, act: Callable[[Editing], Awaitable[Page[StopItem]]], as_json: bool) -> int:
+    def show(found: Page[StopItem]) -> None:
+        put_page(found, _show, as_json=as_json)
+
+    return cli_edit.edit_stops(options.folder(directory), act, show, as_json)
 
 
 def _show(items: Sequence[StopItem]) -> None:

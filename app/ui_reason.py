@@ -87,7 +87,7 @@ class ReasonDialog:
             served = self._desk.served
             await assign_reason(served.directory, served.log, stop.id, edit, served.clock)
         except EditConflict as conflict:
-            self._conflict(conflict)
+            self._conflict(conflict, edit)
             return
         except TailraceError as error:
             self._trouble.content = html('<p class="trouble">{}</p>', error)
@@ -100,9 +100,9 @@ class ReasonDialog:
         ui.notify("Saved. The figures are worked out anew.", type="positive", position="bottom")
         await self._saved()
 
-    def _conflict(self, conflict: EditConflict) -> None:
+    def _conflict(self, conflict: EditConflict, mine: ReasonEdit) -> None:
         """Both versions; saving again writes over the one that is shown."""
-        stands, mine = conflict.current, conflict.proposed
+        stands = conflict.current
         self._stop = stands
         self._form.set_visibility(False)
         self._trouble.content = html(

@@ -165,3 +165,31 @@ class ReasonEdit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     reason: str = ""
     by: str = ""
     expected_revision: int | None = None
+
+
+class SplitEdit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a person cuts a stop in two (ISO 8601 with offset, or Unix seconds), and the revision that was on the screen."""
+
+    at: str | float
+    by: str = ""
+    expected_revision: int | None = None
+
+
+class MergeEdit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The stops that a person joins with one, and the revisions that were on the screen: of that one, and of others by id."""
+
+    stops: list[str]
+    by: str = ""
+    expected_revision: int | None = None
+    expected_revisions: dict[str, int] = {}
+
+
+class UndoEdit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A person takes the last edit of a stop back, which was on the screen in this revision."""
+
+    by: str = ""
+    expected_revision: int | None = None
+
+
+StopEdit = ReasonEdit | SplitEdit | MergeEdit | UndoEdit
+"""What a person may do to a stop."""
