@@ -16,6 +16,8 @@ from tailrace.app.output import console, length, note, percent, put_json, table
 from tailrace.schemas.instant import format_instant
 
 WINDOWS_MAX = 10_000
+SHIFT = -1
+"""--every shift: the windows are the shifts of the machine that begin in the window."""
 
 TIMES = ("not_scheduled", "planned_stop", "excluded", "setup", "breakdown", "unknown", "microstop", "run")
 COMPARED = ("pbt", "base", "operating", "setup", "breakdown", "microstop", "unknown")
@@ -23,6 +25,13 @@ RATIOS = ("availability", "performance", "quality", "oee")
 
 
 T = TypeVar("T")
+
+
+class _Every(options.Length):
+    """A length of time, or `shift`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        return SHIFT if value in ("shift", SHIFT) else super().convert(value, param, ctx)
 
 
 class Window(NamedTuple):
@@ -58,7 +67,7 @@ def _window(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--machines", help="Of these together: M1,M2,M3.")
 @click.option("--line", help="Of a line (ISA-95), at its bottleneck and summed up.")
 @click.option("--site", "sites", multiple=True, help="Of all machines of a site; name it again for more sites.")
-@click.option("--every", type=options.Length(), help="A row for each such length: 15min, 1h, 1d.")
+@click.option("--every", type=_Every(), help="A row for each such length (15min, 1h, 1d), or for each shift: shift.")
 @click.option("--definition", help="Judge by it instead of the machine's own: iso, vorne, semi, plant-a, plant-a@3.")
 @options.as_json
 @click.pass_context
@@ -79,10 +88,13 @@ def oee_(
         raise click.UsageError(f"expected one of --machine, --machines and --line or --site, got {' and '.join(named)}")
     if not named:
         _needed(context, "machine", None)
-    windows = _windows(*_ends(context, window), every)
+    start, end = _ends(context, window)
+    windows = _windows(start, end, None if every == SHIFT else every)
     target = options.folder(directory)
     compose.catch_up(target)
-    if window.machine is not None:
+    if every == SHIFT:
+        found = _by_shift(target, window, start, end, definition)
+    elif window.machine is not None:
         from tailrace.app.oee_query import oee  # noqa: PLC0415  numpy takes a while to import, --help need not wait
 
         found = oee(target, window.machine, windows, window.as_of, definition)
@@ -93,6 +105,8 @@ def oee_(
         found = of(target, asked, line=line, sites=sites, machines=(machines or "").split(",") if machines else ())
     if as_json:
         put_json({"items": found} if every else found[0])
+    elif every and not found:
+        note("no shift of a calendar begins in the window")
     elif every:
         console().print(_rows(found))
     elif window.machine is not None:
@@ -126,6 +140,21 @@ def compare_(
     else:
         console().print(f"{machine}  {found[0]['from']} .. {found[0]['to']}")
         console().print(_side_by_side(found))
+
+
+def _by_shift(
+    directory: Path, window: Window, start: int, end: int, definition: str | None
+) -> Sequence[Mapping[str, Any]]:
+    from tailrace.app.oee_query import oee  # noqa: PLC0415  as above
+    from tailrace.app.oee_shifts import shifts  # noqa: PLC0415  as above
+
+    if window.machine is None:
+        raise click.UsageError("expected --machine with --every shift, as machines may work by different calendars")
+    found = shifts(directory, window.machine, start, end)
+    if len(found) > WINDOWS_MAX:
+        raise click.BadParameter(f"expected at most {WINDOWS_MAX} shifts, got {len(found)}; take a shorter window")
+    figures = oee(directory, window.machine, [(a, b) for a, b, _ in found], window.as_of, definition)
+    return [{"shift": name} | each for (_, _, name), each in zip(found, figures, strict=True)]
 
 
 def _needed(context: click.Context, name: str, value: T | None) -> T:
@@ -165,11 +194,11 @@ def _windows(start: int, end: int, every: int | None) -> list[tuple[int, int]]:
 def _rows(found: Sequence[Mapping[str, Any]]) -> Any:
     """A row a window; of a line the figures are those of its sum, but for OEE."""
     rows = [
-        [each["from"], *(percent(whole[name]) for name in RATIOS[:-1]), percent(each["oee"]), whole["good"], whole["reject"],
-         length(whole["run"]), length(whole["breakdown"]), " ".join(each["flags"])]
+        [each.get("shift") or each["from"], *(percent(whole[name]) for name in RATIOS[:-1]), percent(each["oee"]),
+         whole["good"], whole["reject"], length(whole["run"]), length(whole["breakdown"]), " ".join(each["flags"])]
         for each, whole in ((each, each.get("sum", each)) for each in found)
     ]  # fmt: skip
-    columns = ["from", *RATIOS, "good", "reject", "run", "breakdown", "flags"]
+    columns = ["shift" if "shift" in found[0] else "from", *RATIOS, "good", "reject", "run", "breakdown", "flags"]
     return table(columns, rows, title=f"{_name(found[0])}, OEE")
 
 

@@ -1,7 +1,7 @@
 """The vectors of ../shared/oee as events, as lines of an events file, and as what must come out.
 
 Timeline, counter and summary vectors are stories of one machine, aggregate and line vectors of several; calendar vectors are
-only loaded.
+plant files (calendar_vectors.py).
 
 Rules: a vector's zero is EPOCH; plans (machine, definition, calendar) are stamped PLANNED, long before any event of any vector.
 Every vector is a machine of its own named after it, with ids of its own, so all of them fit into one store. Ideal cycles

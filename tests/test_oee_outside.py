@@ -65,13 +65,6 @@ def test_a_line(tmp_path: Path, vector: oee_vectors.Vector) -> None:
     assert oee_vectors.differences(oee_vectors.expected(vector), got) == {}
 
 
-@pytest.mark.xfail(reason="no command answers for local shift times yet", strict=True)
-@pytest.mark.parametrize("vector", oee_vectors.params("calendar"))
-def test_local_shift_times(tmp_path: Path, vector: oee_vectors.Vector) -> None:
-    got = tailrace_json(vector["kind"], "--dir", tmp_path)
-    assert oee_vectors.differences(oee_vectors.expected(vector), got) == {}
-
-
 @pytest.mark.parametrize("case", [_param(case) for case in ALONE])
 def test_a_case(folder: Path, case: oee_cases.Case) -> None:
     if not case.story:
