@@ -1,8 +1,8 @@
 """`oee` of a data folder: the machine's state as of what the rows hold, and the rows themselves, in one picture of the store.
 
 Rules: the state is the newest checkpoint with the machine's later records folded onto it, up to the place of the rows. Whole
-minutes that are closed are summed from the rows; the rest of a window is tallied from the state by the code that made the
-rows (topologies/tally.py). A definition that is asked for by name is applied to the rows too, unless it gives a state another
+hours and minutes that are closed are summed from the rows; the rest of a window is tallied from the state by the code that made
+the rows (topologies/tally.py). A definition that is asked for by name is applied to the rows too, unless it gives a state another
 category than the rows have; then the whole window is tallied from the state.
 """
 
@@ -28,8 +28,8 @@ from tailrace.engine.parking import PAGE, lot_of, wrong
 from tailrace.projections.store_sqlite import place_of
 from tailrace.schemas.bucket import COLUMNS
 from tailrace.schemas.errors import NotFound
-from tailrace.schemas.instant import MINUTE, format_instant
-from tailrace.topologies.machine import Machine
+from tailrace.schemas.instant import HOUR, MINUTE, format_instant
+from tailrace.topologies.machine import Machine, floor_minute
 from tailrace.topologies.oee import Oee, OeeState, without
 from tailrace.topologies.tally import Ints
 
@@ -171,21 +171,36 @@ def _summed(connection: sqlite3.Connection, facts: Machine) -> Sums:
 
 
 def _rows(connection: sqlite3.Connection, machine: str, start: int, stop: int) -> Ints:
-    row = connection.execute(_SUMS, (machine, start, stop)).fetchone()
-    return np.array(row, np.int64)
+    found = np.zeros(len(COLUMNS), np.int64)
+    for table, a, b in _tables(start, stop):
+        row = connection.execute(_SUMS.format(table=table), (machine, a, b)).fetchone()
+        found += np.array(row, np.int64)
+    return found
 
 
 def _revision(connection: sqlite3.Connection, machine: str, start: int, stop: int) -> int:
     """The largest revision of the buckets that have a part in [start, stop); 0 = there is none."""
-    return int(connection.execute(_REVISION, (machine, start - MINUTE, stop)).fetchone()[0])
+    asked = [(_REVISION.format(table=table), (machine, a, b)) for table, a, b in _tables(floor_minute(start), stop)]
+    return max((int(connection.execute(*each).fetchone()[0]) for each in asked), default=0)
+
+
+def _tables(start: int, stop: int) -> Iterator[tuple[str, int, int]]:
+    """Where the rows of [start, stop) are, start being that of a minute: whole hours together, the rest minute by minute."""
+    first, last = -(-start // HOUR) * HOUR, stop // HOUR * HOUR
+    parts = (
+        [("oee_bucket", start, first), ("oee_hour", first, last), ("oee_bucket", last, stop)]
+        if first < last
+        else [("oee_bucket", start, stop)]
+    )
+    yield from ((table, a, b) for table, a, b in parts if a < b)
 
 
 _SUMS = (
     "SELECT "
     + ", ".join(f"ifnull(sum({name}), 0)" for name in COLUMNS)
-    + " FROM oee_bucket WHERE machine = ? AND start_ns >= ? AND start_ns < ?"
+    + " FROM {table} WHERE machine = ? AND start_ns >= ? AND start_ns < ?"
 )
-_REVISION = "SELECT ifnull(max(revision), 0) FROM oee_bucket WHERE machine = ? AND start_ns > ? AND start_ns < ?"
+_REVISION = "SELECT ifnull(max(revision), 0) FROM {table} WHERE machine = ? AND start_ns >= ? AND start_ns < ?"
 
 
 @contextmanager

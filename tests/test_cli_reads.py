@@ -319,7 +319,7 @@ async def test_parts_add_up_on_random_timelines(tmp_path: Path, seed: int) -> No
 
 def test_rows_that_disagree_with_the_facts_are_told(store: Path) -> None:
     with sqlite3.connect(store / "read.db") as connection:
-        connection.execute("UPDATE oee_bucket SET shift_run_ns = shift_run_ns + 1 WHERE start_ns % 3600000000000 = 0")
+        connection.execute("UPDATE oee_hour SET shift_run_ns = shift_run_ns + 1")
     connection.close()
     done = tailrace("explain", "oee", "--dir", store, *SHIFT, code=1)
     assert "expected run of" in done.stderr
