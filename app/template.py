@@ -7,7 +7,8 @@ TEMPLATE = """\
 site:
   name: Demo Plant
   definition: standard            # the OEE definition of every machine that names none
-  timezone: UTC                   # the zone in which the page shows times, like Europe/Berlin
+  timezone: UTC                   # the zone of calendars and of the times on the page, like Europe/Berlin
+  calendar: three-shift           # by which every machine works, unless it or its line names another one
 
 # data: tailrace-data             # data folder, seen from this file; `--dir` goes before it
 
@@ -23,6 +24,17 @@ machines:
         modulus: 1000000          # it starts again at 0 after 999999
         max_step: 500             # more parts than this between two readings is an error
     signals: [MachineTemp, PowerPeak]   # another signal from it is quarantined; leave the line out to take any
+
+calendars:                        # docs/calendar.md: also holidays, exceptions, planned stops, another one from a day on
+  - name: three-shift
+    shifts:                       # local times; a night belongs to the day on which it begins
+      - name: early
+        start: 06:00
+        end: 14:00
+        # days: [mon, tue, wed, thu, fri]       # leave the line out for every day
+        # breaks: [{start: 10:00, end: 10:30}]  # planned stops of every such shift
+      - {name: late, start: 14:00, end: 22:00}
+      - {name: night, start: 22:00, end: 06:00}
 
 definitions:
   - name: standard
