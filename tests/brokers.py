@@ -14,6 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
 from components import program
 
 READY_S = 60.0
@@ -83,6 +86,20 @@ def broker(folder: Path, *, persistent: bool = True, extra: str = "", port: int 
         yield one
     finally:
         one.kill()
+
+
+@contextmanager
+def publisher(mosquitto: Broker) -> Iterator[paho.Client]:
+    """Who sends."""
+    client = paho.Client(CallbackAPIVersion.VERSION2, client_id="sender", protocol=paho.MQTTv5)
+    client.max_inflight_messages_set(1000)
+    client.connect("127.0.0.1", mosquitto.port)
+    client.loop_start()
+    try:
+        yield client
+    finally:
+        client.disconnect()
+        client.loop_stop()
 
 
 def free_port() -> int:

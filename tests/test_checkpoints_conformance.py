@@ -2,86 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
-import sqlite3
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from kafka_broker import topics, unique
+import unit_adapters
 from log_files import failing_writes
 from tailrace.connectors.checkpoints_kafka import KafkaCheckpoints
 from tailrace.connectors.checkpoints_sqlite import SqliteCheckpoints
-from tailrace.connectors.kafka_sender import Sender
 from tailrace.connectors.memory import MemoryCheckpoints
 from tailrace.engine.checkpoints import Checkpoints, Manifest
 from tailrace.engine.unit import unit
 from tailrace.schemas.errors import StaleWriter, Unavailable
 
-
-class Adapter:
-    """durable: it is there when it is opened again. joins: a save is part of the transaction that is open on `connection`.
-
-    disk: its disk is here, and can be made to fail. instant: no call waits for anything.
-    """
-
-    durable = False
-    joins = False
-    disk = False
-    instant = True
-    connection: sqlite3.Connection
-
-    async def open(self) -> Checkpoints:
-        return MemoryCheckpoints()
-
-    async def close(self) -> None:
-        pass
+Adapter = unit_adapters.Adapter[Checkpoints]
+MADE = unit_adapters.Made(MemoryCheckpoints, SqliteCheckpoints, KafkaCheckpoints)
 
 
-class InFile(Adapter):
-    durable = True
-    joins = True
-    disk = True
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    async def open(self) -> Checkpoints:
-        self.connection = sqlite3.connect(self.path, isolation_level=None)
-        return SqliteCheckpoints(self.connection)
-
-    async def close(self) -> None:
-        self.connection.close()
-
-
-class InKafka(Adapter):
-    durable = True
-    instant = False
-
-    def __init__(self) -> None:
-        self.settings = topics(unique("checkpoints"))
-        self.opened = AsyncExitStack()
-
-    async def open(self) -> Checkpoints:
-        sender = Sender(self.settings)
-        self.opened.push_async_callback(sender.close)
-        checkpoints = KafkaCheckpoints(self.settings, 0, sender)
-        self.opened.push_async_callback(checkpoints.close)
-        return checkpoints
-
-    async def close(self) -> None:
-        await self.opened.aclose()
-
-
-@pytest.fixture(params=["memory", "file", "kafka"])
+@pytest.fixture(params=unit_adapters.KINDS)
 async def adapter(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Adapter]:
-    made = {"memory": Adapter, "file": lambda: InFile(tmp_path / "read.db"), "kafka": InKafka}
-    adapter = await asyncio.to_thread(made[request.param])
-    yield adapter
-    await adapter.close()
+    async for each in unit_adapters.adapters(request, tmp_path, MADE):
+        yield each
 
 
 @pytest.fixture

@@ -2,87 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from kafka_broker import topics, unique
+import unit_adapters
 from log_files import failing_writes
 from tailrace.connectors.derived_kafka import KafkaDerivedLog
 from tailrace.connectors.derived_sqlite import SqliteDerivedLog
-from tailrace.connectors.kafka_sender import Sender
 from tailrace.connectors.memory import MemoryDerivedLog
 from tailrace.engine.log import DerivedLog
 from tailrace.engine.unit import unit
 from tailrace.schemas.errors import SendFailed, Unavailable
 from tailrace.schemas.record import Derived
 
-
-class Adapter:
-    """durable: it is there when it is opened again. joins: an append is part of the transaction that is open on `connection`.
-
-    disk: its disk is here, and can be made to fail. instant: no call waits for anything.
-    """
-
-    durable = False
-    joins = False
-    disk = False
-    instant = True
-    connection: sqlite3.Connection
-
-    async def open(self) -> DerivedLog:
-        return MemoryDerivedLog()
-
-    async def close(self) -> None:
-        pass
+Adapter = unit_adapters.Adapter[DerivedLog]
+MADE = unit_adapters.Made(MemoryDerivedLog, SqliteDerivedLog, KafkaDerivedLog)
 
 
-class InFile(Adapter):
-    durable = True
-    joins = True
-    disk = True
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    async def open(self) -> DerivedLog:
-        self.connection = sqlite3.connect(self.path, isolation_level=None)
-        return SqliteDerivedLog(self.connection)
-
-    async def close(self) -> None:
-        self.connection.close()
-
-
-class InKafka(Adapter):
-    durable = True
-    instant = False
-
-    def __init__(self) -> None:
-        self.settings = topics(unique("derived"))
-        self.opened = AsyncExitStack()
-
-    async def open(self) -> DerivedLog:
-        sender = Sender(self.settings)
-        self.opened.push_async_callback(sender.close)
-        log = KafkaDerivedLog(self.settings, 0, sender)
-        self.opened.push_async_callback(log.close)
-        return log
-
-    async def close(self) -> None:
-        await self.opened.aclose()
-
-
-@pytest.fixture(params=["memory", "file", "kafka"])
+@pytest.fixture(params=unit_adapters.KINDS)
 async def adapter(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Adapter]:
-    made = {"memory": Adapter, "file": lambda: InFile(tmp_path / "read.db"), "kafka": InKafka}
-    adapter = await asyncio.to_thread(made[request.param])
-    yield adapter
-    await adapter.close()
+    async for each in unit_adapters.adapters(request, tmp_path, MADE):
+        yield each
 
 
 def output(n: int, *, key: str = "M1", size: int = 10, count: int = 1) -> Derived:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from paho.mqtt import client as paho
-from paho.mqtt.enums import CallbackAPIVersion
 
-from brokers import Broker, broker
+from brokers import Broker, broker, publisher
 from commands import live, running, tailrace_json, until
 from components import missing
 from tailrace.connectors.log_sqlite_reader import LogReader
@@ -65,7 +64,7 @@ def test_a_full_disk_stops_acknowledgements_is_said_and_is_over_with_space(small
     plant = mosquitto.folder.parent / "plant.yaml"
     plant.write_text(PLANT.format(url=mosquitto.url))
     data = small_disk / "data"
-    with running(plant, data), _publisher(mosquitto) as client:
+    with running(plant, data), publisher(mosquitto) as client:
         until(lambda: _up(data)["sources"][0]["connected"], "connected")
         _send(client, range(1, 11))
         until(lambda: len(_numbers(data)) == 10, "there is space")
@@ -90,20 +89,6 @@ def _send(client: paho.Client, numbers: range) -> None:
         values = {"boot": "b1", "seq": n, "ts": START + n, "Temp": n / 8} | {f"v{i}": n for i in range(SIGNALS)}
         client.publish("plant/M1/data", json.dumps(values).encode(), qos=1)
     client.publish("done", b"", qos=1).wait_for_publish(30)
-
-
-@contextmanager
-def _publisher(mosquitto: Broker) -> Iterator[paho.Client]:
-    """Who sends."""
-    client = paho.Client(CallbackAPIVersion.VERSION2, client_id="sender", protocol=paho.MQTTv5)
-    client.max_inflight_messages_set(1000)
-    client.connect("127.0.0.1", mosquitto.port)
-    client.loop_start()
-    try:
-        yield client
-    finally:
-        client.disconnect()
-        client.loop_stop()
 
 
 def _up(data: Path) -> Mapping[str, Any]:

@@ -18,9 +18,8 @@ from pathlib import Path
 
 import pytest
 from paho.mqtt import client as paho
-from paho.mqtt.enums import CallbackAPIVersion
 
-from brokers import Broker, broker, free_port
+from brokers import Broker, broker, free_port, publisher
 from commands import DEADLINE_S, Up, live, running, tailrace, tailrace_json, until
 from tailrace.app import compose
 from tailrace.connectors.log_sqlite_reader import LogReader
@@ -60,19 +59,6 @@ def plant(tmp_path: Path, mosquitto: Broker) -> Path:
     path = tmp_path / "plant.yaml"
     path.write_text(PLANT.format(url=mosquitto.url))
     return path
-
-
-@contextmanager
-def publisher(mosquitto: Broker) -> Iterator[paho.Client]:
-    client = paho.Client(CallbackAPIVersion.VERSION2, client_id="sender", protocol=paho.MQTTv5)
-    client.max_inflight_messages_set(1000)
-    client.connect("127.0.0.1", mosquitto.port)
-    client.loop_start()
-    try:
-        yield client
-    finally:
-        client.disconnect()
-        client.loop_stop()
 
 
 @contextmanager
