@@ -6,13 +6,14 @@ its socket where one listens, else by owning the folder meanwhile. Ending it at 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
 
 from tailrace.app import compose
+from tailrace.app.edit_log import folder_log
 from tailrace.connectors.archive import Sealed
 from tailrace.connectors.log_sqlite_reader import LogReader
 from tailrace.schemas.instant import HOUR
@@ -46,7 +47,7 @@ async def archive(directory: Path, before: int, heard: Heard = lambda done, of: 
     files = []
     path = compose.events_file(directory)
     with making(directory) as folder:
-        async with _owner(directory) as owner:
+        async with folder_log(directory) as owner:
             with closing(LogReader(path)) as log:
                 await owner.sweep()
                 strange = clean(folder, log)
@@ -56,21 +57,3 @@ async def archive(directory: Path, before: int, heard: Heard = lambda done, of: 
                     files.append(sealed)
                     heard(sealed.last, log.end())
                 return Archived(files, strange, log.archived()[0], log.end())
-
-
-@asynccontextmanager
-async def _owner(directory: Path) -> AsyncIterator[compose.SocketLog | compose.SqliteLog]:
-    """Who enters files: the owner, or this process as one."""
-    if compose.listens(directory):
-        through = compose.SocketLog(directory)
-        try:
-            yield through
-        finally:
-            await through.close()
-        return
-    with compose.own(directory):
-        log = compose.SqliteLog(directory / compose.EVENTS_FILE)
-        try:
-            yield log
-        finally:
-            await log.close()

@@ -14,7 +14,7 @@ import click
 import msgspec
 
 from tailrace.app import cli_options as options
-from tailrace.app import compose
+from tailrace.app import compose, kafka_folder
 from tailrace.app.output import console, note, progress, put_json, table
 from tailrace.app.pipeline import PLACE
 from tailrace.connectors.source_file import FileSource, open_file
@@ -44,6 +44,11 @@ def import_(files: tuple[Path, ...], directory: Path | None, machine: str, stric
     sources = [_open(path, machine) for path in files]
     plant = None if directory else options.here()
     target = options.folder(directory, lambda: plant)
+    if plant is not None and plant.log is not None and not compose.listens(target):
+        raise InvalidSettings(
+            f"{target}: expected `tailrace up` to run, for the log is on {plant.log.where}; start it with the plant file, and "
+            "import again: files go through it"
+        )
     done = asyncio.run(_import(sources, target, plant.signals if plant else {}))
     total = sum((ingest.account for ingest in done), Account())
     if as_json:
@@ -86,6 +91,7 @@ async def _import(sources: Sequence[FileSource], directory: Path, signals: Signa
 
 
 async def _as_owner(sources: Sequence[FileSource], directory: Path, signals: Signals) -> list[Ingest]:
+    kafka_folder.require_none(directory)
     log = compose.SqliteLog(directory / compose.EVENTS_FILE)
     try:
         done = await _carry(sources, log, signals)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -15,7 +16,7 @@ from tailrace.app import declared, settings, web
 from tailrace.app.output import console, put_json
 from tailrace.app.template import TEMPLATE
 from tailrace.connectors.kafka_settings import KafkaSettings
-from tailrace.schemas.errors import InvalidSettings
+from tailrace.schemas.errors import InvalidSettings, Unavailable
 
 plant_file = click.argument("plant", type=click.Path(path_type=Path))
 
@@ -51,6 +52,14 @@ def _make_topics(log: KafkaSettings) -> None:
     )
 
 
+def _check_topics(log: KafkaSettings) -> None:
+    """Refuses topics that are not as they have to be; brokers that are away are waited for later."""
+    from tailrace.connectors import kafka_topics  # noqa: PLC0415  aiokafka takes a while to import
+
+    with suppress(Unavailable):
+        asyncio.run(kafka_topics.check(log))
+
+
 @click.command("validate", short_help="Check a plant file.")
 @click.argument("plant", required=False, type=click.Path(path_type=Path))
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of plant files, for editors.")
@@ -83,13 +92,10 @@ def up_(plant: Path, directory: Path | None, port: int | None, host: str) -> Non
     from tailrace.app.runner import up  # noqa: PLC0415  the connectors take a while to import, --help need not wait
 
     found = settings.load(plant)
-    if found.log is not None:
-        raise InvalidSettings(
-            f"{plant}: expected a log in the data folder, got one of kind: kafka; `tailrace worker` folds it, `tailrace copy` "
-            "brings records into it: `up` carries sources into a data folder's log only"
-        )
     target = directory if directory is not None else options.folder_of(found, plant)
     declared.declare(found, declared.read(target), time.time_ns())
+    if found.log is not None:
+        _check_topics(found.log)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("tailrace").setLevel(logging.INFO)
     logging.getLogger("asyncua").setLevel(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,19 @@ import click
 import msgspec
 
 from tailrace.app import cli_options as options
-from tailrace.app import compose, declared
+from tailrace.app import compose, declared, kafka_folder, worker_files
 from tailrace.app.audit import parked
 from tailrace.app.output import console, note, put_json, table
+from tailrace.connectors.kafka_settings import KafkaSettings
 from tailrace.projections.audit import NOTED
 from tailrace.schemas.errors import InvalidSettings, TailraceError, Unavailable
 from tailrace.schemas.event import OWN
 from tailrace.schemas.instant import SECOND, format_instant, parse_instant
+
+NOTHING: dict[str, Any] = {
+    "machines": [], "sources": [], "idle": [], "log": {"events": 0, "records": 0}, "parked": [], "up": None,
+}  # fmt: skip
+"""What a folder without events.db has to say."""
 
 
 @click.command("status", short_help="Machines, sources and what became of what they sent.")
@@ -25,15 +32,30 @@ from tailrace.schemas.instant import SECOND, format_instant, parse_instant
 @options.as_json
 def status_(directory: Path | None, as_json: bool) -> None:
     """Show machines, the account of each source, and how a running `tailrace up` is."""
-    found = status(options.folder(directory))
+    plant = None if directory else options.here()
+    found = status(options.folder(directory, lambda: plant), plant.log if plant else None)
     if as_json:
         put_json(found)
         return
     _show(found)
+    _show_kafka(found)
 
 
-def status(directory: Path) -> dict[str, Any]:
-    """The account of a folder, brought up to date; `up` is what a running owner says, or None."""
+def status(directory: Path, log: KafkaSettings | None = None) -> dict[str, Any]:
+    """The account of a folder, brought up to date; log: the one on Kafka where the folder does not say it itself.
+
+    `up` is what a running owner says, or None; `kafka` is the log on Kafka (app/kafka_health.py), or None.
+    """
+    folder = kafka_folder.read(directory)
+    log = folder.log if folder else log
+    owner = compose.owner_of(directory)
+    about = {
+        "owner": owner.pid if owner else None,
+        "workers": worker_files.workers(directory, time.time_ns()),
+        "kafka": _health(log) if log else None,
+    }
+    if (log or about["workers"]) and not (directory / compose.EVENTS_FILE).is_file():
+        return NOTHING | about
     try:
         compose.catch_up(directory)
     except InvalidSettings:
@@ -41,7 +63,14 @@ def status(directory: Path) -> dict[str, Any]:
     except TailraceError as error:
         note(f"tailrace: {error}")
     held = [msgspec.to_builtins(each) for each in parked(directory)]
-    return account(directory) | {"parked": held, "up": asyncio.run(_live(directory))}
+    return account(directory) | {"parked": held, "up": asyncio.run(_live(directory))} | about
+
+
+def _health(log: KafkaSettings) -> Mapping[str, Any]:
+    from tailrace.app.kafka_health import health  # noqa: PLC0415  aiokafka takes a while to import
+
+    found: Mapping[str, Any] = msgspec.to_builtins(asyncio.run(health(log)))
+    return found
 
 
 def account(directory: Path) -> dict[str, Any]:
@@ -112,3 +141,40 @@ def _show(found: Mapping[str, Any]) -> None:
             )
     for what, trouble in live["troubles"].items():
         out.print(f"          {what}: {trouble}")
+    if live.get("kafka"):
+        out.print(
+            f"          {live['kafka']['behind_records']} records of {live['kafka']['topic']} are not in this folder yet"
+        )
+
+
+def _show_kafka(found: Mapping[str, Any]) -> None:
+    """The log on Kafka and the workers that fold it."""
+    out = console()
+    for each in found["workers"]:
+        state = "folds" if each["alive"] else f"said nothing for {each['silent_s']:.0f} s; it"
+        held = ", ".join(f"{partition} up to {position}" for partition, position in each["partitions"].items())
+        out.print(
+            f"worker    process {each['pid']} on {each['host']} {state} {f'partitions {held}' if held else 'nothing'}"
+        )
+    kafka = found["kafka"]
+    if kafka is None:
+        return
+    out.print(f"kafka     {', '.join(kafka['servers'])}: brokers {', '.join(kafka['brokers']) or 'none'}")
+    for each in kafka["topics"]:
+        kept = "for ever" if each["retention_ms"] == each["retention_bytes"] == -1 else f"{each['retention_ms']} ms"
+        kept = "the newest of each key" if each["cleanup"] == "compact" else kept
+        out.print(
+            f"          {each['topic']}: {each['partitions']} partitions, {each['replicas']} replicas, keeps {kept}"
+        )
+    if kafka["topics"]:
+        out.print(f"          {kafka['risk'] or 'power-safe: what is acknowledged outlives a power cut'}")
+        behind = [
+            f"{each['partition']}: {'?' if each['lag_records'] is None else each['lag_records']}"
+            for each in kafka["lag"]
+        ]
+        out.print(
+            f"          group {kafka['group']}: {kafka['workers']} workers; records not folded yet, by partition: "
+            f"{', '.join(behind) or 'unknown'}"
+        )
+    if kafka["trouble"]:
+        out.print(f"          {kafka['trouble']}")

@@ -7,21 +7,25 @@ truth; `read.db` (derived events, checkpoints, read models) can be deleted and i
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Container, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import AsyncIterator, Container, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
+from tailrace.app import kafka_folder
 from tailrace.app.pipeline import PLACE, Pipeline, drive
 from tailrace.app.same_log import require_same_log
 from tailrace.connectors.checkpoints_sqlite import SqliteCheckpoints
 from tailrace.connectors.derived_sqlite import SqliteDerivedLog
-from tailrace.connectors.log_socket import LogServer, SocketLog, serve
+from tailrace.connectors.kafka_settings import KafkaSettings
+from tailrace.connectors.log_socket import LogServer, OwnedLog, SocketLog, serve
 from tailrace.connectors.log_sqlite import SqliteLog
 from tailrace.connectors.log_sqlite_file import EVENTS_FILE, words
 from tailrace.connectors.log_sqlite_reader import LogReader
 from tailrace.connectors.mqtt_settings import MqttSettings
 from tailrace.connectors.opcua_settings import OpcUaSettings
 from tailrace.connectors.ownership import Owner, Ownership, own, owner_of
+from tailrace.engine.log import Log
 from tailrace.engine.projector import Projector
 from tailrace.engine.source import Source
 from tailrace.engine.worker import Worker
@@ -41,6 +45,9 @@ from tailrace.topologies.rollup import Rollup
 from tailrace.topologies.shifts import Shifts
 from tailrace.topologies.stops import Stops
 
+if TYPE_CHECKING:
+    from tailrace.app.following import Following
+
 READ_FILE = "read.db"
 TOPOLOGIES = (Oee.name, Stops.name, Shifts.name, Rollup.name, Anomaly.name)
 BATCH = 500
@@ -59,10 +66,50 @@ def source_of(settings: OpcUaSettings | MqttSettings) -> Source:
     return OpcUaSource(settings)
 
 
+class PlantLog(NamedTuple):
+    """What `up` appends to and reads. here: events.db; sources: where sources append; people: where all others do.
+
+    following: brings into events.db what is in a log on Kafka; None where events.db is the log.
+    """
+
+    here: SqliteLog
+    sources: Log
+    people: OwnedLog
+    following: Following | None = None
+
+
+@asynccontextmanager
+async def plant_log(directory: Path, kafka: KafkaSettings | None) -> AsyncIterator[PlantLog]:
+    """The log of a plant, whose folder is this process's. Raises InvalidSettings where the folder is another log's."""
+    if kafka is None:
+        kafka_folder.require_none(directory)
+    folder = kafka_folder.enter(directory, kafka, "follows") if kafka else None
+    here = SqliteLog(directory / EVENTS_FILE)
+    try:
+        if folder is None:
+            yield PlantLog(here, here, here)
+            return
+        from tailrace.app.following import Following, ThroughKafka  # noqa: PLC0415  aiokafka takes a while to import
+
+        following = Following(folder, directory, here)
+        try:
+            yield PlantLog(here, following.log, ThroughKafka(following, here), following)
+        finally:
+            await following.close()
+    finally:
+        await here.close()
+
+
 def events_file(directory: Path) -> Path:
     """The log of a data folder; raises InvalidSettings where there is none."""
     path = directory / EVENTS_FILE
     if not path.is_file():
+        kafka = kafka_folder.read(directory)
+        if kafka is not None and kafka.has == "rows":
+            raise InvalidSettings(
+                f"{directory}: expected a folder with {EVENTS_FILE}, got one with rows of topics {kafka.log.topics} alone, for "
+                "SQL; ask a folder of `tailrace up`, which follows the log"
+            )
         what = "no such folder" if not directory.is_dir() else f"a folder without {EVENTS_FILE}"
         raise InvalidSettings(
             f"{directory}: expected a data folder, got {what}; name it with --dir, or make one with "

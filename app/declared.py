@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from tailrace.app import calendar_events
+from tailrace.app import calendar_events, durable
 from tailrace.app.settings import Plant
 from tailrace.schemas import codec
 from tailrace.schemas.errors import InvalidSettings
@@ -41,9 +41,7 @@ def read(directory: Path) -> Declared:
 
 def write(directory: Path, declared: Declared) -> None:
     """Leaves it for the next `up`, and for those who look later."""
-    draft = directory / f"{FILE}.new"
-    draft.write_bytes(msgspec.json.encode(declared))
-    draft.replace(directory / FILE)
+    durable.replace(directory / FILE, msgspec.json.encode(declared))
 
 
 def declare(plant: Plant, before: Declared, now: int) -> tuple[list[Record], Declared]:

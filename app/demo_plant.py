@@ -7,7 +7,6 @@ the addresses of that start; sources keep their names, so nothing that they said
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -18,6 +17,7 @@ from zoneinfo import available_timezones
 import msgspec
 import yaml
 
+from tailrace.app import durable
 from tailrace.connectors import log_sqlite_file
 from tailrace.connectors.log_sqlite_file import EVENTS_FILE
 from tailrace.connectors.log_sqlite_reader import LogReader
@@ -97,7 +97,7 @@ def save(directory: Path, demo: Demo) -> None:
     """Keeps it; raises Unavailable where the folder cannot be written."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        _replace(directory / FILE, msgspec.json.format(msgspec.json.encode(demo)))
+        durable.replace(directory / FILE, msgspec.json.format(msgspec.json.encode(demo)))
     except OSError as error:
         raise Unavailable(f"{directory}: expected a folder that can be written, got: {error.strerror}") from None
 
@@ -145,7 +145,7 @@ def heard(directory: Path, plant: Plant) -> dict[str, int]:
 def write_plant_file(directory: Path, plant: Plant, opcua_url: str, mqtt_url: str, mqtt_version: str = "5") -> Path:
     """Writes the plant file for these addresses, and says where."""
     path = directory / PLANT_FILE
-    _replace(path, plant_text(plant, opcua_url, mqtt_url, mqtt_version).encode())
+    durable.replace(path, plant_text(plant, opcua_url, mqtt_url, mqtt_version).encode())
     return path
 
 
@@ -232,13 +232,3 @@ def _agree(directory: Path, what: str, wanted: int | str | None, is_: int | str)
             f"--{what}: expected {is_}, which the demo in {directory} was made with, got {wanted}; leave it out, or name "
             "another folder with --dir"
         )
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """All of it or nothing, also when the power fails."""
-    draft = path.with_name(f"{path.name}.new")
-    with draft.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)

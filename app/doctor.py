@@ -20,13 +20,12 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
-import msgspec
-
 from tailrace.app import cli_options as options
-from tailrace.app import compose
+from tailrace.app import compose, kafka_folder
+from tailrace.app.doctor_check import Check, judged
 from tailrace.app.pipeline import PLACE
 from tailrace.app.settings import Plant
 from tailrace.app.web import HOST, PORT, PORTS
@@ -49,15 +48,6 @@ CLOCK_BACK = 60 * SECOND
 DEFAULT_PORTS = {"opc.tcp": 4840, "mqtt": 1883, "mqtts": 8883}
 
 
-class Check(msgspec.Struct, frozen=True):
-    """One look: what was found, and what to do where it needs attention."""
-
-    name: str
-    state: Literal["ok", "attention"]
-    found: str
-    todo: str = ""
-
-
 def examine(directory: Path, clock: Callable[[], int] = time.time_ns) -> list[Check]:
     """Every check, for a data folder that need not be there; clock gives ns UTC. One that fails is told, the others go on."""
     found: list[Check] = []
@@ -74,11 +64,8 @@ def _looks(directory: Path, clock: Callable[[], int]) -> list[tuple[str, Callabl
         ("python", _python), ("libraries", _libraries), ("sqlite", lambda: _sqlite(directory)),
         ("disk", lambda: _disk(directory)), ("ports", _ports), ("clock", lambda: _clock(directory, clock())),
         ("helpers", _helpers), ("data", lambda: _data(directory)), ("plant", _plant),
+        ("kafka", lambda: _kafka(directory)),
     ]  # fmt: skip
-
-
-def _judged(name: str, good: bool, found: str, todo: str) -> Check:
-    return Check(name, "ok", found) if good else Check(name, "attention", found, todo)
 
 
 # -- this installation -----------------------------------------------------------------------------------------------------
@@ -87,7 +74,7 @@ def _judged(name: str, good: bool, found: str, todo: str) -> Check:
 def _python() -> Iterator[Check]:
     found = f"{platform.python_version()} ({sys.executable}) on {platform.system()} {platform.machine()}"
     needed = ".".join(map(str, PYTHON_MIN))
-    yield _judged("python", sys.version_info >= PYTHON_MIN, found, f"install Python {needed} or later")
+    yield judged("python", sys.version_info >= PYTHON_MIN, found, f"install Python {needed} or later")
 
 
 def _libraries() -> Iterator[Check]:
@@ -98,7 +85,7 @@ def _libraries() -> Iterator[Check]:
         except metadata.PackageNotFoundError:
             missing.append(name)
     shown = ", ".join(found + [f"{name} is missing" for name in missing])
-    yield _judged("libraries", not missing, shown, f"install them: pip install {' '.join(missing)}")
+    yield judged("libraries", not missing, shown, f"install them: pip install {' '.join(missing)}")
 
 
 def _needed() -> list[str]:
@@ -120,12 +107,12 @@ def _bare(requirement: str) -> str:
 def _sqlite(directory: Path) -> Iterator[Check]:
     needed = ".".join(map(str, SQLITE_MIN))
     good = sqlite3.sqlite_version_info >= SQLITE_MIN
-    yield _judged("sqlite", good, sqlite3.sqlite_version, f"install a Python whose SQLite is {needed} or later")
+    yield judged("sqlite", good, sqlite3.sqlite_version, f"install a Python whose SQLite is {needed} or later")
     with tempfile.TemporaryDirectory(prefix=".doctor-", dir=_near(directory)) as scratch:
         with closing(sqlite3.connect(Path(scratch) / "wal.db")) as connection:
             (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
             connection.execute("CREATE TABLE t (x)")
-        yield _judged(
+        yield judged(
             "wal", mode == "wal", f"journal mode {mode}", "keep the data on a disk of this machine, not a network one"
         )
 
@@ -137,9 +124,9 @@ def _disk(directory: Path) -> Iterator[Check]:
     near = _near(directory)
     rate = _flushes(near)
     todo = "appends wait for the disk's flushes: keep the data on a faster disk"
-    yield _judged("flush", rate >= FLUSH_MIN, f"{rate:.0f} flushes a second in {near}", todo)
+    yield judged("flush", rate >= FLUSH_MIN, f"{rate:.0f} flushes a second in {near}", todo)
     free = shutil.disk_usage(near).free
-    yield _judged(
+    yield judged(
         "space", free >= FREE_MIN, f"{free / 1e9:.1f} GB free in {near}", "make room: a full disk stops every source"
     )
 
@@ -170,7 +157,7 @@ def _ports() -> Iterator[Check]:
     last = PORT + PORTS - 1
     shown = f"{HOST}:{PORT} is free" if first == PORT else f"{HOST}:{PORT} is in use, the next free one is {first}"
     todo = f"every port from {PORT} to {last} is in use: name another with --port"
-    yield _judged("ports", first is not None, shown if first else f"{PORT} to {last} are in use", todo)
+    yield judged("ports", first is not None, shown if first else f"{PORT} to {last} are in use", todo)
 
 
 def _free(port: int) -> bool:
@@ -234,7 +221,7 @@ def _version(command: list[str]) -> str:
 def _data(directory: Path) -> Iterator[Check]:
     near = _near(directory)
     writable = os.access(near, os.W_OK | os.X_OK)
-    yield _judged("folder", writable, f"{directory.absolute()}", f"let this user write in {near}")
+    yield judged("folder", writable, f"{directory.absolute()}", f"let this user write in {near}")
     if not (directory / compose.EVENTS_FILE).is_file():
         yield Check("log", "ok", "none yet: `tailrace import` or `tailrace up` makes one")
         return
@@ -254,7 +241,7 @@ def _rows(directory: Path, end: int, owned: bool) -> Iterator[Check]:
         reached = place_of(connection, PLACE).position
         (refused,) = connection.execute("SELECT count(*) FROM quarantine").fetchone()
     found = f"up to position {reached} of {end}"
-    yield _judged("rows", reached >= end or owned, found, "`tailrace status` folds the rest, or says what holds it up")
+    yield judged("rows", reached >= end or owned, found, "`tailrace status` folds the rest, or says what holds it up")
     shown = f"{refused} events could not be taken; `tailrace export` shows why, as ingest.quarantined"
     yield Check("quarantine", "ok", shown if refused else "nothing was refused")
 
@@ -277,7 +264,7 @@ def _owner(directory: Path, owner: compose.Owner | None) -> Iterator[Check]:
         f"{each['source']}: {each['detail'] or 'not connected'}" for each in status["sources"] if not each["connected"]
     ]
     wrong = "; ".join(dict.fromkeys(troubles + away))
-    yield _judged("up", not wrong, f"{running}; {wrong or 'every source is connected'}", "see what each one says")
+    yield judged("up", not wrong, f"{running}; {wrong or 'every source is connected'}", "see what each one says")
 
 
 async def _asked(directory: Path) -> Any:
@@ -296,6 +283,16 @@ def _plant() -> Iterator[Check]:
         return
     yield Check("plant", "ok", f"{plant.site.name}: {len(plant.machines)} machines, {len(plant.sources)} sources")
     yield from _sources(plant)
+
+
+def _kafka(directory: Path) -> Iterator[Check]:
+    """The log on Kafka that the folder or the plant file names, if there is one."""
+    folder, plant = kafka_folder.read(directory), options.here()
+    log = folder.log if folder else plant.log if plant else None
+    if log is not None:
+        from tailrace.app.doctor_kafka import looks  # noqa: PLC0415  aiokafka takes a while to import
+
+        yield from looks(log)
 
 
 def _sources(plant: Plant) -> Iterator[Check]:

@@ -1,7 +1,7 @@
-"""The log of a folder for one edit: through the process that owns the folder, or as its owner for a moment.
+"""The log of a folder for whoever is not its `up`: through the process that owns the folder, or as its owner meanwhile.
 
-Rule: as owner, an append returns when it is folded and in the rows, so that whoever edits sees what became of it; a running
-`tailrace up` folds by itself.
+Rules: as owner, an edit returns when it is folded and in the rows, so that whoever edits sees what became of it; a running
+`tailrace up` folds by itself. A folder that follows a log on Kafka has nothing of its own: what is appended goes through `up`.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 
-from tailrace.app import compose
+from tailrace.app import compose, kafka_folder
 from tailrace.app.pipeline import Pipeline
 from tailrace.engine.log import Log, Receipt
 from tailrace.schemas.errors import Owned
 from tailrace.schemas.record import Record
 
 WAIT_S = 30.0
-"""How long another command may own the folder before an edit gives up."""
+"""How long another command may own the folder before one gives up."""
 
 POLL_S = 0.1
 
@@ -36,12 +36,27 @@ async def edit_log(directory: Path) -> AsyncIterator[Log]:
         finally:
             await through.close()
         return
-    with ownership, compose.pipeline(directory) as pipeline:
-        log = _Folding(directory, pipeline)
+    with ownership:
+        kafka_folder.require_none(directory)
+        with compose.pipeline(directory) as pipeline:
+            log = _Folding(directory, pipeline)
+            try:
+                pipeline.drain()
+                yield log
+                pipeline.checkpoint()
+            finally:
+                await log.close()
+
+
+@asynccontextmanager
+async def folder_log(directory: Path) -> AsyncIterator[compose.SocketLog | compose.SqliteLog]:
+    """The log as it is, for who brings records or files; the folder is made. Raises Owned where it is not to be had."""
+    ownership = await _own(directory)
+    events = directory / compose.EVENTS_FILE
+    with ownership or nullcontext():
+        log = compose.SocketLog(directory) if ownership is None else compose.SqliteLog(events)
         try:
-            pipeline.drain()
             yield log
-            pipeline.checkpoint()
         finally:
             await log.close()
 
@@ -60,7 +75,7 @@ class _Folding(compose.SqliteLog):
 
 
 async def _own(directory: Path) -> compose.Ownership | None:
-    """The folder; None where somebody owns it who takes appends from others."""
+    """The folder, once a command that owns it for a moment has let go; None where its owner takes appends from others."""
     deadline = time.monotonic() + WAIT_S
     while True:
         try:

@@ -1,8 +1,7 @@
 """Raw records from one log into another, envelopes kept: data folders and Kafka, either way.
 
-Rules: every machine's records keep their order, and their order with those that concern the site. A log of several partitions is
-read along its home partition: before a site-wide record, each other partition is read up to its copy of it. Copies are not
-copied; a target of several partitions makes its own. What the target has already it drops, or its fold does.
+Rules: every machine's records keep their order, and their order with those that concern the site (connectors/kafka_order.py).
+Copies are not copied; a target of several partitions makes its own. What the target has already it drops, or its fold does.
 """
 
 from __future__ import annotations
@@ -15,10 +14,12 @@ import msgspec
 
 from tailrace.app import cli_options as options
 from tailrace.app import compose, settings
+from tailrace.app.edit_log import folder_log
+from tailrace.connectors.kafka_order import Order
 from tailrace.connectors.kafka_settings import KafkaSettings
-from tailrace.connectors.log_kafka import KafkaLog, open_log, partition_of
+from tailrace.connectors.log_kafka import open_log, partition_of
 from tailrace.engine.log import Log
-from tailrace.schemas.errors import InvalidSettings, Owned
+from tailrace.schemas.errors import InvalidSettings
 from tailrace.schemas.record import Record
 
 BATCH = 500
@@ -75,7 +76,7 @@ async def _append(log: Log, records: Sequence[Record]) -> Copied:
 
 
 def _opened(target: Place) -> AbstractAsyncContextManager[Log]:
-    return _kafka_target(target) if isinstance(target, KafkaSettings) else _folder_target(target)
+    return _kafka_target(target) if isinstance(target, KafkaSettings) else folder_log(target)
 
 
 @asynccontextmanager
@@ -86,26 +87,6 @@ async def _kafka_target(target: KafkaSettings) -> AsyncIterator[Log]:
         yield log
     finally:
         await log.close()
-
-
-@asynccontextmanager
-async def _folder_target(directory: Path) -> AsyncIterator[Log]:
-    """The folder's log: owned meanwhile, or through the process that owns it."""
-    try:
-        with compose.own(directory):
-            log = compose.SqliteLog(directory / compose.EVENTS_FILE)
-            try:
-                yield log
-            finally:
-                await log.close()
-    except Owned:
-        if not compose.listens(directory):
-            raise
-        through = compose.SocketLog(directory)
-        try:
-            yield through
-        finally:
-            await through.close()
 
 
 async def _of_folder(directory: Path) -> AsyncIterator[Sequence[Record]]:
@@ -120,56 +101,12 @@ async def _of_kafka(source: KafkaSettings) -> AsyncIterator[Sequence[Record]]:
     home = partition_of("", source.partitions)
     logs = [await open_log(source, partition) for partition in range(source.partitions)]
     try:
-        main = _Stream(logs[home], await logs[home].end())
         await logs[home].finish_copies()
-        others = [_Stream(log, await log.end()) for log in logs if log.partition != home]
-        waiting: list[Record] = []
-        async for record in _merged(main, others):
-            waiting.append(record)
-            if len(waiting) == BATCH:
-                yield waiting
-                waiting = []
-        if waiting:
-            yield waiting
+        ends: list[int | None] = [await log.end() for log in logs]
+        ends[home] = await logs[home].end()  # last, so that no partition has a copy of what comes after it
+        order = Order(logs, ends=ends)
+        while records := await order.next():
+            yield records
     finally:
         for log in logs:
             await log.close()
-
-
-async def _merged(main: _Stream, others: Sequence[_Stream]) -> AsyncIterator[Record]:
-    while (record := await main.next()) is not None:
-        if not record.machine:
-            for other in others:
-                async for before in other.until_copy(record.position):
-                    yield before
-        yield record
-    for other in others:
-        async for rest in other.until_copy(0):
-            yield rest
-
-
-class _Stream:
-    """The records of one partition, up to where it ended at the beginning."""
-
-    def __init__(self, log: KafkaLog, end: int) -> None:
-        self._log, self._end = log, end
-        self._position = 0
-        self._records: list[Record] = []
-
-    async def next(self) -> Record | None:
-        """The next record; None at the end."""
-        if not self._records:
-            if self._position >= self._end:
-                return None
-            found = await self._log.read(self._position, min(BATCH, self._end - self._position))
-            self._position = found[-1].position
-            self._records = list(reversed(found))
-        return self._records.pop()
-
-    async def until_copy(self, of: int) -> AsyncIterator[Record]:
-        """The records before the copy of a record of the home partition, without copies; 0 = all that are left."""
-        while (record := await self.next()) is not None:
-            if not record.copy_of:
-                yield record
-            elif of and record.copy_of == of:
-                return

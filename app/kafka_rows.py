@@ -21,7 +21,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
-from tailrace.app import compose
+from tailrace.app import compose, kafka_folder
 from tailrace.app.pipeline import PLACE, drive
 from tailrace.connectors import kafka_topics
 from tailrace.connectors.checkpoints_sqlite import SqliteCheckpoints
@@ -62,7 +62,7 @@ _said = logging.getLogger("tailrace")
 async def make(settings: KafkaSettings, directory: Path) -> None:
     """Brings the rows of a folder to where the log and its workers are now. Raises Conflict, InvalidSettings, Unavailable."""
     with compose.own(directory), compose.read_store(directory) as connection:
-        _require_rows_of_kafka(directory, connection)
+        _require_rows_of_kafka(settings, directory, connection)
         await kafka_topics.check(settings)
         async with _opened(connection, settings) as partitions:
             for each in partitions:
@@ -73,7 +73,7 @@ async def make(settings: KafkaSettings, directory: Path) -> None:
 async def follow(settings: KafkaSettings, directory: Path, stopped: asyncio.Event) -> None:
     """Keeps the rows of a folder up to date until `stopped`; brokers that are away are waited for."""
     with compose.own(directory), compose.read_store(directory) as connection:
-        _require_rows_of_kafka(directory, connection)
+        _require_rows_of_kafka(settings, directory, connection)
         while not stopped.is_set():
             try:
                 await kafka_topics.check(settings)
@@ -98,12 +98,13 @@ async def _pause(stopped: asyncio.Event, seconds: float) -> None:
         await asyncio.wait_for(stopped.wait(), seconds)
 
 
-def _require_rows_of_kafka(directory: Path, connection: sqlite3.Connection) -> None:
-    if (directory / compose.EVENTS_FILE).exists() or place_of(connection, PLACE).position:
+def _require_rows_of_kafka(settings: KafkaSettings, directory: Path, connection: sqlite3.Connection) -> None:
+    if place_of(connection, PLACE).position:
         raise InvalidSettings(
             f"{directory}: expected a folder for rows of a log on Kafka, got one with rows of a log of its own; "
             "name another with --dir"
         )
+    kafka_folder.enter(directory, settings, "rows")
 
 
 @asynccontextmanager

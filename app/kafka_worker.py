@@ -23,7 +23,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CorruptRecordException, KafkaError
 
-from tailrace.connectors import kafka_topics
+from tailrace.connectors import kafka_clients, kafka_topics
 from tailrace.connectors.checkpoints_kafka import KafkaCheckpoints
 from tailrace.connectors.derived_kafka import KafkaDerivedLog
 from tailrace.connectors.kafka_partition import leave
@@ -43,6 +43,8 @@ SLICE_FIRST = 16
 """Records in the first batch, before anything is known of how long one takes."""
 
 RETRY_S = 0.5
+TELL_S = 2.0
+"""How often the group is told how far a worker is."""
 
 _said = logging.getLogger("tailrace")
 
@@ -112,6 +114,7 @@ class KafkaWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         self._shares: dict[int, Share] = {}
         self._pauses: dict[int, float] = {}
         self._slice = SLICE_FIRST
+        self._told = 0.0
         self._consumer: Any = None
         self.held: dict[int, int] = {}
 
@@ -163,7 +166,7 @@ class KafkaWorker(ConsumerRebalanceListener):  # type: ignore[misc]
     def _member(self) -> Any:
         session = self._settings.session_s
         return AIOKafkaConsumer(
-            bootstrap_servers=self._settings.servers, group_id=self._settings.group, enable_auto_commit=False,
+            **kafka_clients.options(self._settings), group_id=self._settings.group, enable_auto_commit=False,
             auto_offset_reset="earliest", session_timeout_ms=int(session * 1000),
             heartbeat_interval_ms=int(session * 1000 / 5), rebalance_timeout_ms=int(max(session, 5) * 1000),
             fetch_max_wait_ms=FETCH_MS, max_partition_fetch_bytes=FETCH_BYTES,
@@ -202,6 +205,17 @@ class KafkaWorker(ConsumerRebalanceListener):  # type: ignore[misc]
                 return
             for place, messages in batches.items():
                 await self._guard(place.partition, self._fold(place, messages, generation))
+            await self._tell()
+
+    async def _tell(self) -> None:
+        """Says in the group how far it is, for whoever asks who is behind; nobody goes on from there."""
+        if not self.held or time.monotonic() - self._told < TELL_S:
+            return
+        self._told = time.monotonic()
+        places = {TopicPartition(self._settings.events, each): position for each, position in self.held.items()}
+        with suppress(KafkaError, TimeoutError):
+            async with asyncio.timeout(self._settings.session_s / 3):
+                await self._consumer.commit(places)
 
     async def _read_on(self, generation: int) -> None:
         """A fetch fails as a whole where one record is damaged: each partition reads what comes next by itself."""

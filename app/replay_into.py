@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
@@ -23,7 +22,7 @@ from pathlib import Path
 
 import msgspec
 
-from tailrace.app import compose
+from tailrace.app import compose, durable
 from tailrace.app.pipeline import Pipeline
 from tailrace.connectors.log_sqlite_reader import LogReader
 from tailrace.schemas import codec
@@ -139,13 +138,8 @@ def _words(field: str, value: object) -> str:
 
 
 def _save(into: Path, replay: Replay) -> None:
-    draft = into / f"{FILE}.part"
     try:
-        with draft.open("wb") as file:
-            file.write(msgspec.json.encode(replay))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(into / FILE)
+        durable.replace(into / FILE, msgspec.json.encode(replay))
     except OSError as error:
         raise Unavailable(f"{into}: expected a folder that can be written, got: {error.strerror}") from None
 

@@ -26,6 +26,7 @@ from tailrace.app.live import Changes
 from tailrace.app.pipeline import Pipeline
 from tailrace.app.settings import Plant
 from tailrace.engine.ingest import Ingest
+from tailrace.engine.log import Log
 from tailrace.engine.source import Source
 from tailrace.schemas import codec
 from tailrace.schemas.errors import Owned, SendFailed, TailraceError
@@ -41,6 +42,9 @@ STOP_S = 5.0
 FLUSH_S = 2.0
 """How long what sources gave may take to get into the log when `up` ends; the rest is not acknowledged, so it comes again."""
 
+ARRIVE_S = 0.5
+"""How long what came last may take from a log on Kafka into the folder when `up` ends."""
+
 FOLD_S = 1.5
 """How long the fold may take to reach the end of the log when `up` ends; the rest is folded at the next start."""
 
@@ -55,6 +59,7 @@ SHOW_S = 2.0
 
 if TYPE_CHECKING:
     from tailrace.app.api import Served
+    from tailrace.app.following import Following
 
 Clock = Callable[[], int]
 Show = Callable[["Served", asyncio.Event], Coroutine[Any, Any, None]]
@@ -88,7 +93,7 @@ class Runner:
         self._troubles: dict[str, str] = {}
         self._reached = 0
         self._ticked = 0
-        self._said_until = 0
+        self._following: Following | None = None
 
     @property
     def reached(self) -> int:
@@ -108,15 +113,13 @@ class Runner:
     async def run_on(self, ownership: compose.Ownership) -> None:
         """The same on a folder that is this process's already."""
         sys.setswitchinterval(SWITCH_S)
-        log = compose.SqliteLog(self._directory / compose.EVENTS_FILE)
-        try:
-            server = await compose.serve(log, ownership.socket, self.status)
+        async with compose.plant_log(self._directory, self._plant.log) as log:
+            self._following = log.following
+            server = await compose.serve(log.people, ownership.socket, self.status)
             try:
                 await self._run(log)
             finally:
                 await server.close()
-        finally:
-            await log.close()
 
     async def _own(self) -> compose.Ownership:
         """The folder, once a command that holds it for a moment has let go; another `up` listens, and keeps it."""
@@ -145,12 +148,12 @@ class Runner:
             "pid": os.getpid(),
             "sources": sources,
             "troubles": self._troubles,
+            "kafka": self._following.status if self._following else None,
             "reached": self._reached,
             "catching_up": self._catching_up.share,
         }
 
-    async def _run(self, log: compose.SqliteLog) -> None:
-        await self._insist("plant file", lambda: self._declare(log))
+    async def _run(self, log: compose.PlantLog) -> None:
         with compose.pipeline(self._directory) as pipeline:
             hearing = [asyncio.create_task(self._hear(log), name="sources")]
             watching = [
@@ -158,8 +161,10 @@ class Runner:
                 asyncio.create_task(self._look_ahead(log), name="calendars"),
                 asyncio.create_task(self._insist("changes", self._changes.watch), name="changes"),
             ]
-            folding = asyncio.create_task(self._fold(log, pipeline), name="fold")
-            showing = [asyncio.create_task(self._shown(log), name="page")]
+            if log.following is not None:
+                watching.append(asyncio.create_task(self._follow(log.following), name="following"))
+            folding = asyncio.create_task(self._fold(log.here, pipeline), name="fold")
+            showing = [asyncio.create_task(self._shown(log.people), name="page")]
             _said.info(
                 "up on %s with %d sources, process %d; Ctrl-C ends it",
                 self._directory, len(self._plant.sources), os.getpid(),
@@ -169,11 +174,18 @@ class Runner:
             for each in self._ingests:
                 each.stop()
             await _ended(hearing, FLUSH_S)
+            await self._arrived()
             await _ended([*watching, folding], 0)
             await asyncio.to_thread(self._finish, pipeline)
             await _ended(showing, SHOW_S)
 
-    async def _shown(self, log: compose.SqliteLog) -> None:
+    async def _arrived(self) -> None:
+        """What this process appended to Kafka is in the folder, unless that takes long; the rest comes at the next start."""
+        if self._following is not None:
+            with contextlib.suppress(TimeoutError, TailraceError):
+                await asyncio.wait_for(self._following.arrived(), ARRIVE_S)
+
+    async def _shown(self, log: Log) -> None:
         """What shows the folder may fail; sources and figures go on."""
         if self._show is None:
             return
@@ -184,7 +196,12 @@ class Runner:
         except Exception as error:
             self._say("page", error)
 
-    async def _declare(self, log: compose.SqliteLog) -> None:
+    async def _follow(self, following: Following) -> None:
+        """Brings a log on Kafka into the folder, until `up` ends."""
+        while not self._stop.is_set():
+            await self._insist("log", following.run)
+
+    async def _declare(self, log: Log) -> None:
         now = self._clock()
         records, known = declared.declare(self._plant, declared.read(self._directory), now)
         if records:
@@ -192,34 +209,37 @@ class Runner:
         declared.write(self._directory, known)
         self._said_until = calendar_events.due(now)
 
-    async def _look_ahead(self, log: compose.SqliteLog) -> None:
+    async def _look_ahead(self, log: compose.PlantLog) -> None:
         """Says the next month of the calendars when it is due."""
         while True:
             await asyncio.sleep(DUE_S)
             if calendar_events.due(self._clock()) > self._said_until:
-                await self._insist("plant file", lambda: self._declare(log))
+                await self._insist("plant file", lambda: self._declare(log.sources))
 
-    async def _hear(self, log: compose.SqliteLog) -> None:
+    async def _hear(self, log: compose.PlantLog) -> None:
         """What comes first, then every source at once. The clock ticks with the sources: before, it would make the past late."""
+        if log.following is not None:
+            await self._insist("log", log.following.prepare)
+        await self._insist("plant file", lambda: self._declare(log.sources))
         beside: Sequence[Source] = ()
         if self._first is not None:
-            beside = await self._first(lambda source: self._carry_to_end(source, log))
+            beside = await self._first(lambda source: self._carry_to_end(source, log.sources))
         if self._stop.is_set():
             return
-        ingests = [self._ingest(each, log) for each in (*beside, *map(compose.source_of, self._plant.sources))]
+        ingests = [self._ingest(each, log.sources) for each in (*beside, *map(compose.source_of, self._plant.sources))]
         ticking = asyncio.create_task(self._tick(log), name="clock")
         try:
             await asyncio.gather(*map(self._carry, ingests))
         finally:
             await _ended([ticking], 0)
 
-    def _ingest(self, source: Source, log: compose.SqliteLog) -> Ingest:
+    def _ingest(self, source: Source, log: Log) -> Ingest:
         site, signals = self._plant.site.name, self._plant.signals
         made = Ingest(source, log, clock=self._clock, token=secrets.token_hex(8), site=site, signals=signals)
         self._ingests.append(made)
         return made
 
-    async def _carry_to_end(self, source: Source, log: compose.SqliteLog) -> bool:
+    async def _carry_to_end(self, source: Source, log: Log) -> bool:
         ingest = self._ingest(source, log)
         await self._insist(source.name, ingest.run)
         self._ingests.remove(ingest)
@@ -307,21 +327,21 @@ class Runner:
 
     # -- the clock -------------------------------------------------------------------------------------------------------
 
-    async def _tick(self, log: compose.SqliteLog) -> None:
+    async def _tick(self, log: compose.PlantLog) -> None:
         while True:
             with contextlib.suppress(SendFailed):
                 await self._tick_once(log)
             await asyncio.sleep(TICK_S)
 
-    async def _tick_once(self, log: compose.SqliteLog) -> None:
+    async def _tick_once(self, log: compose.PlantLog) -> None:
         now = self._clock()
-        if now <= (self._ticked or await _last_tick(log)):
+        if now <= (self._ticked or await _last_tick(log.here)):
             return
         self._ticked = now
         healths = {each.source.name: each.source.health for each in self._ingests}
         since = {name: Instant(health.since) for name, health in sorted(healths.items()) if health.connected}
         tick = ClockTicked(t=Instant(now), clock=OWN, id=f"tick:{now}", since=since, ingested=Instant(now))
-        await log.append([codec.record_of(tick, source=OWN, site=self._plant.site.name)])
+        await log.sources.append([codec.record_of(tick, source=OWN, site=self._plant.site.name)])
 
 
 async def up(plant: Plant, directory: Path, show: Show | None = None) -> None:

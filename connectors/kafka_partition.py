@@ -15,6 +15,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CorruptRecordException, KafkaError, OffsetOutOfRangeError
 
+from tailrace.connectors import kafka_clients
 from tailrace.connectors.kafka_settings import KafkaSettings
 from tailrace.schemas.errors import Unavailable
 
@@ -157,7 +158,7 @@ class PartitionReader:
 
     async def _started(self, *, check_crcs: bool = True) -> Any:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.servers, group_id=None, enable_auto_commit=False,
+            **kafka_clients.options(self._settings), group_id=None, enable_auto_commit=False,
             auto_offset_reset="none", max_partition_fetch_bytes=FETCH_BYTES, fetch_max_wait_ms=self._wait_ms,
             check_crcs=check_crcs,
         )  # fmt: skip

@@ -15,6 +15,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from tailrace.connectors import kafka_clients
 from tailrace.connectors.kafka_records import Message
 from tailrace.connectors.kafka_settings import KafkaSettings
 from tailrace.schemas.errors import SendFailed, Unavailable
@@ -128,7 +129,7 @@ class Sender:
     async def _open(self) -> Any:
         if self._producer is None:
             producer = AIOKafkaProducer(
-                bootstrap_servers=self.settings.servers, acks="all", enable_idempotence=True,
+                **kafka_clients.options(self.settings), acks="all", enable_idempotence=True,
                 request_timeout_ms=REQUEST_MS, max_batch_size=BATCH_BYTES, max_request_size=MESSAGE_BYTES_MAX,
             )  # fmt: skip
             try:

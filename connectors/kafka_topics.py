@@ -16,6 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
+from tailrace.connectors import kafka_clients
 from tailrace.connectors.kafka_settings import KafkaSettings
 from tailrace.schemas.errors import InvalidSettings, Unavailable
 
@@ -30,38 +31,43 @@ async def make(settings: KafkaSettings) -> list[str]:
     """Makes the topics that are missing and gives their names; then `check`. Raises InvalidSettings, Unavailable."""
     in_sync = {"min.insync.replicas": str(SAFE_IN_SYNC if settings.replication >= SAFE_REPLICATION else 1)}
     made = []
-    async with _admin(settings) as admin:
+    async with admin(settings) as client:
         for topic, rules in _rules(settings).items():
             new = NewTopic(
                 topic, settings.partitions, settings.replication, topic_configs={**rules, **LARGE, **in_sync}
             )
-            ((_, code, message),) = (await admin.create_topics([new])).topic_errors
+            ((_, code, message),) = (await client.create_topics([new])).topic_errors
             error = for_code(code)
             if code and error is not TopicAlreadyExistsError:
                 raise InvalidSettings(
                     f"{settings.where}: topic {topic} was not made: {error.__name__}: {message or error.description}"
                 )
             made += [] if code else [topic]
-        await _known(admin, settings)
+        await _known(client, settings)
     await check(settings)
     return made
 
 
 async def check(settings: KafkaSettings) -> str:
     """Why an acknowledgement is not power-safe, or "". Raises InvalidSettings where a topic is not as it has to be."""
-    async with _admin(settings) as admin:
-        found = {each["topic"]: each for each in await admin.describe_topics(list(_rules(settings)))}
+    async with admin(settings) as client:
+        found = {each["topic"]: each for each in await client.describe_topics(names(settings))}
         for topic, rules in _rules(settings).items():
             _check_partitions(settings, topic, found.get(topic, {}))
-            _check_rules(topic, rules, await config(admin, topic))
-        return _risk(settings.events, found[settings.events], await config(admin, settings.events))
+            _check_rules(topic, rules, await config(client, topic))
+        return _risk(settings.events, found[settings.events], await config(client, settings.events))
 
 
-async def _known(admin: Any, settings: KafkaSettings) -> None:
+def names(settings: KafkaSettings) -> list[str]:
+    """The topics of a log."""
+    return list(_rules(settings))
+
+
+async def _known(client: Any, settings: KafkaSettings) -> None:
     """Returns when every broker that is asked knows the topics; it hears of them a moment after they were made."""
     async with asyncio.timeout(KNOWN_S):
         while True:
-            found = await admin.describe_topics(list(_rules(settings)))
+            found = await client.describe_topics(names(settings))
             if all(each["partitions"] for each in found):
                 return
             await asyncio.sleep(KNOWN_S / 1000)
@@ -106,22 +112,22 @@ def _risk(topic: str, found: Mapping[str, Any], rules: Mapping[str, str]) -> str
     )
 
 
-async def config(admin: Any, topic: str) -> dict[str, str]:
+async def config(client: Any, topic: str) -> dict[str, str]:
     """The settings that hold for a topic, its own and those of the brokers."""
-    (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+    (answer,) = await client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
     entries = answer.resources[0][4]
     return {entry[0]: entry[1] for entry in entries}
 
 
 @asynccontextmanager
-async def _admin(settings: KafkaSettings) -> AsyncIterator[Any]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.servers)
+async def admin(settings: KafkaSettings) -> AsyncIterator[Any]:
+    """A client for questions about the brokers and topics; raises Unavailable."""
+    client = AIOKafkaAdminClient(**kafka_clients.options(settings))
     try:
-        await admin.start()
-        yield admin
+        await client.start()
+        yield client
     except (KafkaError, OSError, TimeoutError) as error:
-        raise Unavailable(
-            f"{settings.where}: expected a broker that answers, got {type(error).__name__}: {error}"
-        ) from error
+        said = await kafka_clients.refusal(settings) or f"{type(error).__name__}: {error}"
+        raise Unavailable(f"{settings.where}: expected a broker that answers, got {said}") from error
     finally:
-        await admin.close()
+        await client.close()

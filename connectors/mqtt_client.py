@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import ssl
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -202,17 +201,6 @@ class Client(aiomqtt.Client):
             joining.exception()
         self._client.disconnect()
         self._client.loop_write()
-
-
-def tls(ca: str, cert: str, key: str) -> ssl.SSLContext:
-    """A context that checks the broker's certificate, against `ca` or what the system trusts; raises OSError, SSLError."""
-    for path in filter(None, (ca, cert, key)):
-        # ssl says that a file is missing, and not which.
-        os.close(os.open(path, os.O_RDONLY))
-    context = ssl.create_default_context(cafile=ca or None)
-    if cert:
-        context.load_cert_chain(cert, key or None)
-    return context
 
 
 def _session(version: Version, window: int, session_s: int) -> dict[str, Any]:

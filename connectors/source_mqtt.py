@@ -20,11 +20,12 @@ import aiomqtt
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from tailrace.connectors.link import Link, Now, Pauses
-from tailrace.connectors.mqtt_client import Client, tls
+from tailrace.connectors.mqtt_client import Client
 from tailrace.connectors.mqtt_reader import Reader, Run
 from tailrace.connectors.mqtt_settings import PORTS, MqttSettings
 from tailrace.connectors.mqtt_topics import Machine, filter_of
 from tailrace.connectors.payload import Payload
+from tailrace.connectors.tls import tls
 from tailrace.engine.source import Delivery, Health
 from tailrace.schemas.event import AnyEvent
 from tailrace.schemas.instant import SECOND

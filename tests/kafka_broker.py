@@ -16,7 +16,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
@@ -74,9 +74,12 @@ _numbers = itertools.count(1)
 
 
 class KafkaBroker:
-    """One broker. `kill` ends it at once, `stop` in good order, `start` brings it back."""
+    """One broker. `kill` ends it at once, `stop` in good order, `start` brings it back.
 
-    def __init__(self, folder: Path) -> None:
+    extra: lines of its configuration that go before those here; users: `SCRAM-SHA-512=[name=…,password=…]`.
+    """
+
+    def __init__(self, folder: Path, *, extra: str = "", users: Sequence[str] = ()) -> None:
         self.port, self._controller = free_port(), free_port()
         self._java, self._jars = program("java"), jars()
         self._folder, self._log = folder / "data", folder / "broker.log"
@@ -85,8 +88,12 @@ class KafkaBroker:
         self._watch: subprocess.Popen[bytes] | None = None
         self._config.write_text(
             PROPERTIES.format(port=self.port, controller=self._controller, folder=self._folder)
-        )  # fmt: skip
-        done = self._run("kafka.tools.StorageTool", "format", "--standalone", "-t", CLUSTER, "-c", str(self._config))
+            + extra.format(port=self.port, controller=self._controller)
+        )
+        known = [each for user in users for each in ("--add-scram", user)]
+        done = self._run(
+            "kafka.tools.StorageTool", "format", "--standalone", "-t", CLUSTER, "-c", str(self._config), *known
+        )
         assert done.wait(READY_S) == 0, self._log.read_text()[-4000:]
 
     @property
@@ -94,7 +101,9 @@ class KafkaBroker:
         return f"127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Returns when the broker answers."""
+        """Returns when the broker answers; one that runs is left alone."""
+        if self._process is not None:
+            return
         self._process = self._run("kafka.Kafka", str(self._config))
         self._watch = subprocess.Popen(["/bin/sh", "-c", WATCH, str(self._process.pid)], stdin=subprocess.PIPE)
         wait_until(self._answers, "the Kafka broker answers", READY_S)

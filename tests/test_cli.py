@@ -94,6 +94,9 @@ def test_status_gives_accounts(store: Path) -> None:
         "idle": [],
         "log": {"events": 8, "records": 8},
         "up": None,
+        "owner": None,
+        "workers": [],
+        "kafka": None,
     }
     assert "file:day.jsonl" in tailrace("status", "--dir", store).stdout
 

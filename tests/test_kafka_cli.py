@@ -14,6 +14,7 @@ import yaml
 from commands import TAILRACE, tailrace, tailrace_json
 from kafka_broker import apart, kafka, unique
 from kafka_plant import made, outputs, truth
+from tailrace.app import kafka_folder
 from tailrace.app.compose import EVENTS_FILE, pipeline
 from tailrace.app.kafka_topologies import TOPOLOGIES
 from tailrace.app.settings import load
@@ -120,16 +121,40 @@ def test_a_plant_without_a_log_on_kafka_has_no_worker(tmp_path: Path) -> None:
     assert "expected a log of kind: kafka" in _flat(tailrace("worker", tmp_path / "plant.yaml", code=2).stderr)
 
 
-def test_up_does_not_take_a_log_on_kafka_for_its_own(plant: Path) -> None:
-    assert "expected a log in the data folder, got one of kind: kafka" in _flat(tailrace("up", plant, code=2).stderr)
+def test_up_without_its_topics_says_what_to_do(plant: Path, tmp_path: Path) -> None:
+    done = tailrace("up", plant, "--dir", tmp_path / "data", "--port", 0, code=2)
+    assert "expected a topic" in _flat(done.stderr)
+
+
+def test_up_on_kafka_takes_no_folder_with_a_log_of_its_own(plant: Path, tmp_path: Path) -> None:
+    tailrace("init", plant)
+    data = folder(tmp_path / "data", _kept()[:1])
+    refused = tailrace("up", plant, "--dir", data, "--port", 0, code=2)
+    assert f"`tailrace copy {data} PLANT` brings that into the log on Kafka" in _flat(refused.stderr)
+
+
+def test_a_folder_that_follows_kafka_takes_nothing_of_its_own(plant: Path, tmp_path: Path) -> None:
+    log = load(plant).log
+    assert log is not None
+    data = folder(tmp_path / "data", [])
+    kafka_folder.write(data, kafka_folder.KafkaFolder(log=log, has="follows"))
+    (tmp_path / "day.jsonl").write_text("")
+    for command in (["import", tmp_path / "day.jsonl"], ["reason", "s1", "--category", "setup"]):
+        refused = tailrace(*command, "--dir", data, code=2)
+        assert "start `tailrace up` with its plant file" in _flat(refused.stderr)
+    (tmp_path / "own.yaml").write_text("site: {name: Test}\n")
+    assert "start `tailrace up`" in _flat(
+        tailrace("up", tmp_path / "own.yaml", "--dir", data, "--port", 0, code=2).stderr
+    )
 
 
 def test_the_services_on_kafka_run_commands_that_there_are(tmp_path: Path) -> None:
     path = Path(__file__).parents[1] / "docker" / "compose-kafka.yaml"
     services = yaml.safe_load(path.read_text())["services"]
-    assert [services[name]["command"][0] for name in ("topics", "worker")] == ["init", "worker"]
+    assert [services[name]["command"][0] for name in ("topics", "worker", "rows")] == ["init", "worker", "rows"]
+    assert "command" not in services["up"] and "healthcheck" not in services["up"]  # the image's own
     (tmp_path / "plant.yaml").write_text(
-        f"site: {{name: Test}}\n{path.read_text().splitlines()[3].removeprefix('#').strip()}\n"
+        f"site: {{name: Test}}\n{path.read_text().splitlines()[4].removeprefix('#').strip()}\n"
     )
     log = load(tmp_path / "plant.yaml").log
     assert log is not None
