@@ -29,6 +29,7 @@ from tailrace.app.oee_group import of as together
 from tailrace.app.oee_query import oee as oee_of
 from tailrace.engine.log import Log
 from tailrace.projections import queries
+from tailrace.projections.pareto import report
 from tailrace.schemas.answer import (
     AnomalyItem,
     MachineItem,
@@ -39,10 +40,11 @@ from tailrace.schemas.answer import (
     SignalItem,
     SplitEdit,
     StopItem,
+    StopReport,
     UndoEdit,
 )
 from tailrace.schemas.errors import Conflict, InvalidInput, NotFound, TailraceError, Unavailable
-from tailrace.schemas.instant import HOUR, parse_instant
+from tailrace.schemas.instant import HOUR, SECOND, parse_instant
 
 WINDOW = 8 * HOUR
 Cursor = Annotated[str | None, QueryParameter(description="`next` of the page before")]
@@ -56,6 +58,8 @@ Definitions = Annotated[
 AsOf = Annotated[str | None, QueryParameter(description="count nothing that is stamped later")]
 From = Annotated[str | None, QueryParameter(name="from", description="start, ISO 8601 with offset or Unix seconds")]
 To = Annotated[str | None, QueryParameter(name="to", description="end, exclusive")]
+OnLine = Annotated[str | None, QueryParameter(name="line", description="only machines of this line (ISA-95)")]
+Microstop = Annotated[float, QueryParameter(ge=0, le=10**9, description="seconds; a shorter stop is no failure")]
 Open = Annotated[bool, QueryParameter(name="open", description="only those that are not over")]
 
 
@@ -92,10 +96,7 @@ def oee(
     Of a line, or of a site, one item for all of its machines together. Several definitions: an item under each.
     """
     served = _served(state)
-    until = _instant("to", end) or served.clock()
-    since = _instant("from", start) or until - WINDOW
-    if since >= until:
-        raise InvalidInput(f"expected from before to, got {start} and {end}")
+    since, until = _window(served, start, end)
     given = _instant("as_of", as_of)
     under: list[str | None] = [*definition] if definition else [None]
     if line is not None or site is not None:
@@ -118,6 +119,24 @@ def stops(
     window = {"start": _instant("from", start), "end": _instant("to", end)}
     with compose.read_store(served.directory) as connection:
         return queries.stops(connection, served.clock(), machine=machine, **window, cursor=cursor, limit=limit)
+
+
+@get("/stops/pareto", sync_to_thread=True)
+def pareto(
+    state: State,
+    machine: Machine = None,
+    line: OnLine = None,
+    start: From = None,
+    end: To = None,
+    microstop_s: Microstop = 300,
+) -> StopReport:
+    """What stops cost by reason, most first, with MTBF and MTTR as sum / n; without a window the last 8 hours."""
+    served = _served(state)
+    since, until = _window(served, start, end)
+    with compose.read_store(served.directory) as connection:
+        return report(
+            connection, served.clock(), since, until, machine=machine, line=line, microstop=round(microstop_s * SECOND)
+        )
 
 
 @post("/stops/{stop_id:str}/reason", status_code=200)
@@ -185,7 +204,7 @@ async def live(state: State) -> ServerSentEvent:
 
 def api(served: Served) -> Litestar:
     """The application, to be mounted at /api."""
-    handlers = [machines, oee, stops, give_reason, split, merge, undo, anomalies, signals, status, live]
+    handlers = [machines, oee, stops, pareto, give_reason, split, merge, undo, anomalies, signals, status, live]
     return Litestar(
         [Router("/v1", route_handlers=handlers)],
         state=State({"served": served}),
@@ -213,6 +232,15 @@ def _served(state: State) -> Served:
 def _editing(state: State) -> Editing:
     served = _served(state)
     return Editing(served.directory, served.log, served.clock)
+
+
+def _window(served: Served, start: str | None, end: str | None) -> tuple[int, int]:
+    """[from, to) in ns; without them the last WINDOW."""
+    until = _instant("to", end) or served.clock()
+    since = _instant("from", start) or until - WINDOW
+    if since >= until:
+        raise InvalidInput(f"expected from before to, got {start} and {end}")
+    return since, until
 
 
 def _instant(name: str, text: str | None) -> int | None:

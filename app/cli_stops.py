@@ -7,14 +7,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import click
+import msgspec
 
 from tailrace.app import cli_edit, compose
 from tailrace.app import cli_options as options
 from tailrace.app.cli_lists import check_window, put_page, walk, window
 from tailrace.app.edits import Editing, merge_stops, split_stop, undo_edit
 from tailrace.app.known import require_machine
-from tailrace.app.output import console, length, table
+from tailrace.app.output import console, length, percent, put_json, table
 from tailrace.projections import queries
+from tailrace.projections.pareto import report
 from tailrace.schemas.answer import MergeEdit, Page, SplitEdit, StopItem, UndoEdit
 from tailrace.schemas.instant import Instant, format_instant
 
@@ -91,6 +93,41 @@ def undo_(stop_id: str, directory: Path | None, by: str, expected_revision: int 
     """Take the last edit of the stop STOP_ID back, be it a reason, a split or a merge; what held before holds again."""
     edit = UndoEdit(by=by, expected_revision=expected_revision)
     return _edit(directory, lambda editing: undo_edit(editing, stop_id, edit), as_json)
+
+
+@stops_.command("pareto", short_help="What stops cost, by reason.")
+@options.directory
+@click.option("--machine", help="Only of this machine.")
+@click.option("--line", help="Only of machines of this line (ISA-95).")
+@click.option(
+    "--from", "start", required=True, type=options.Time(), help="Start: ISO 8601 with offset, or Unix seconds."
+)
+@click.option("--to", "end", required=True, type=options.Time(), help="End, exclusive.")
+@click.option(
+    "--microstop", default="300s", show_default=True, type=options.Length(), help="A shorter stop is no failure."
+)
+@options.as_json
+def pareto_(
+    directory: Path | None, machine: str | None, line: str | None, start: int, end: int, microstop: int, as_json: bool
+) -> None:
+    """Show what stops cost in [from, to) by reason, most first, with MTBF and MTTR as sum / n (docs/stops.md)."""
+    check_window(start, end)
+    target = options.folder(directory)
+    compose.catch_up(target)
+    require_machine(target, machine)
+    with compose.read_store(target) as connection:
+        found = report(connection, time.time_ns(), start, end, machine=machine, line=line, microstop=microstop)
+    if as_json:
+        put_json(msgspec.structs.asdict(found))
+        return
+    rows = [
+        (each.category, each.reason, length(each.duration_s), each.stops, percent(each.share), percent(each.cumulative))
+        for each in found.items
+    ]
+    console().print(table(["category", "reason", "h:min:s", "stops", "share", "together"], rows))
+    for name, mean in (("MTBF", found.mtbf), ("MTTR", found.mttr)):
+        value = "–" if mean.mean_s is None else f"{mean.mean_s:,.1f} s"
+        console().print(f"{name} {value} = {mean.sum_s:,.1f} s / {mean.n} ({mean.formula})")
 
 
 def _edit(directory: Path | None, act: Callable[[Editing], Awaitable[Page[StopItem]]], as_json: bool) -> int:

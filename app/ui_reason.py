@@ -18,6 +18,7 @@ from tailrace.app.ui_page import markup
 from tailrace.app.ui_stop_list import WORDS, said
 from tailrace.app.ui_text import html, instant, length
 from tailrace.projections import queries
+from tailrace.projections.pareto import losses
 from tailrace.schemas.answer import ReasonEdit, StopItem
 from tailrace.schemas.errors import TailraceError
 from tailrace.schemas.instant import DAY, SECOND
@@ -52,7 +53,7 @@ class ReasonDialog:
         if stop is None:
             ui.notify("This stop is gone: late facts have changed what happened then.")
             return
-        known = await self._desk.ask(queries.pareto, now, now - MEMORY, now)
+        known = await self._desk.ask(losses, now, now - MEMORY, now)
         self._reason.set_autocomplete(sorted({loss.reason for loss in known if loss.reason}))
         self._about(stop)
         self._category.value = stop.category if stop.category in WORDS else "unplanned"

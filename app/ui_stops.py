@@ -20,6 +20,7 @@ from tailrace.app.ui_script import ACT
 from tailrace.app.ui_stop_list import WORDS, StopList
 from tailrace.app.ui_text import NARROW, html, joined, measure, number
 from tailrace.projections import queries
+from tailrace.projections.pareto import losses
 from tailrace.schemas.answer import LossItem
 from tailrace.schemas.instant import HOUR, SECOND
 
@@ -78,18 +79,18 @@ class StopsPage:
     async def _refresh(self) -> None:
         now = self._desk.now()
         start = now // SECOND * SECOND - int(self._chosen["window"]) * HOUR
-        losses = await self._desk.ask(queries.pareto, now, start, now)
+        found = await self._desk.ask(losses, now, start, now)
         page = await self._desk.ask(queries.stops, now, start=start, end=now, limit=self._limit)
-        self._pareto.content = pareto(losses, self._chosen["group"], self._chosen["measure"])
+        self._pareto.content = pareto(found, self._chosen["group"], self._chosen["measure"])
         self._list.show(page.items, now)
         self._none.set_visibility(not page.items)
         self._more.set_visibility(page.next is not None and self._limit < queries.LIMIT_MAX)
         self._choices.content = _choices(self._chosen)
 
 
-def pareto(losses: Sequence[LossItem], group: str, measured: str) -> Markup:
+def pareto(lost: Sequence[LossItem], group: str, measured: str) -> Markup:
     """The losses as bars, most first, with the share that they make up together."""
-    grouped = sorted(_grouped(losses, group), key=lambda loss: -_measure(loss, measured))
+    grouped = sorted(_grouped(lost, group), key=lambda loss: -_measure(loss, measured))
     if not grouped:
         return empty("Nothing was down", "No machine had a stop in this window.")
     total = sum(_measure(loss, measured) for loss in grouped)
@@ -111,15 +112,15 @@ def pareto(losses: Sequence[LossItem], group: str, measured: str) -> Markup:
     return html('<ul class="pareto">{}{}</ul>{}', head, joined(lines), rest)
 
 
-def _grouped(losses: Sequence[LossItem], group: str) -> list[LossItem]:
+def _grouped(lost: Sequence[LossItem], group: str) -> list[LossItem]:
     if group == "reason":
-        return list(losses)
+        return list(lost)
     return [
         LossItem(
             category=each, reason="", duration_s=sum(loss.duration_s for loss in found), stops=sum(loss.stops for loss in found)
         )
         for each in ORDER
-        if (found := [loss for loss in losses if loss.category == each])
+        if (found := [loss for loss in lost if loss.category == each])
     ]  # fmt: skip
 
 

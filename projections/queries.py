@@ -28,7 +28,6 @@ from tailrace.schemas.anomaly import Reason, explanation
 from tailrace.schemas.answer import (
     AnomalyItem,
     IntervalItem,
-    LossItem,
     MachineItem,
     Page,
     QuarantineItem,
@@ -104,29 +103,6 @@ def intervals(connection: sqlite3.Connection, machine: str, start: int, end: int
         table.machine == machine, table.start_ns < end, sa.or_(table.end_ns.is_(None), table.end_ns > start)
     )
     return [_interval(row) for row in rows(connection, statement.order_by(table.start_ns))]
-
-
-def pareto(
-    connection: sqlite3.Connection, now: int, start: int, end: int, *, machine: str | None = None
-) -> list[LossItem]:
-    """What machines were down for in [start, end), most time first: stops with a part in it, and how long those parts are."""
-    begins = sa.case((stop.c.start_ns < start, start), else_=stop.c.start_ns)
-    until = sa.func.coalesce(stop.c.end_ns, now)
-    ends = sa.case((until > end, end), else_=until)
-    length = sa.case((ends > begins, ends - begins), else_=0)
-    time = sa.func.sum(length)
-    statement = (
-        sa.select(stop.c.category, stop.c.reason, time.label("ns"), sa.func.count().label("stops"))
-        .where(stop.c.start_ns < end, sa.or_(stop.c.end_ns.is_(None), stop.c.end_ns > start))
-        .group_by(stop.c.category, stop.c.reason)
-        .order_by(time.desc(), stop.c.category, stop.c.reason)
-    )
-    if machine is not None:
-        statement = statement.where(stop.c.machine == machine)
-    return [
-        LossItem(category=row["category"], reason=row["reason"], duration_s=seconds(row["ns"]), stops=row["stops"])
-        for row in rows(connection, statement)
-    ]
 
 
 def anomalies(
@@ -262,5 +238,5 @@ def _quarantined(row: dict[str, Any]) -> QuarantineItem:
 
 
 __all__ = [
-    "LIMIT_MAX", "anomalies", "intervals", "machines", "pareto", "quarantined", "rows", "shifts", "signals", "stop_of", "stops",
+    "LIMIT_MAX", "anomalies", "intervals", "machines", "quarantined", "rows", "shifts", "signals", "stop_of", "stops",
 ]  # fmt: skip

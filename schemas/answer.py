@@ -61,6 +61,32 @@ class LossItem(msgspec.Struct, frozen=True, kw_only=True):
     stops: int
 
 
+class ParetoItem(LossItem, frozen=True, kw_only=True):
+    """The same with its share of all time down in the window, and with the shares of all before it; null where that is 0 s."""
+
+    share: float | None
+    cumulative: float | None
+
+
+class Mean(msgspec.Struct, frozen=True, kw_only=True):
+    """A mean with what it is made of: sum_s / n in seconds, null where n is 0."""
+
+    formula: str
+    sum_s: float
+    n: int
+    mean_s: float | None
+
+
+class StopReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What stops cost in a window, most time first, and the mean times between failures and to repair."""
+
+    items: list[ParetoItem]
+    down_s: float
+    stops: int
+    mtbf: Mean
+    mttr: Mean
+
+
 class StopItem(msgspec.Struct, frozen=True, kw_only=True):
     """A stop; an end of null is still open, and then duration_s runs until now."""
 

@@ -11,7 +11,6 @@ import zlib
 
 import msgspec
 
-
 UNREADABLE = 0
 """The version of a record whose envelope cannot be read: no release writes it."""
 

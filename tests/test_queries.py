@@ -17,6 +17,7 @@ from tailrace.projections import queries
 from tailrace.projections.anomaly import AnomalyRows
 from tailrace.projections.facts import FactRows
 from tailrace.projections.now import NowRows
+from tailrace.projections.pareto import losses
 from tailrace.projections.series import rollups
 from tailrace.projections.stops import StopRows
 from tailrace.projections.store_sqlite import SqliteStore
@@ -115,11 +116,11 @@ def test_what_stops_cost_is_what_the_stops_say(connection: sqlite3.Connection, s
             cost = wanted.setdefault((category, reason), [0, 0])
             cost[0] += max(0, min(NOW if ends is None else ends, end) - max(begins, start))
             cost[1] += 1
-    found = queries.pareto(connection, NOW, start, end)
+    found = losses(connection, NOW, start, end)
     assert {(loss.category, loss.reason): [round(loss.duration_s * SECOND), loss.stops] for loss in found} == wanted
     assert [loss.duration_s for loss in found] == sorted((loss.duration_s for loss in found), reverse=True)
-    assert queries.pareto(connection, NOW, start, end, machine="M1") == found
-    assert queries.pareto(connection, NOW, start, end, machine="M2") == []
+    assert losses(connection, NOW, start, end, machine="M1") == found
+    assert losses(connection, NOW, start, end, machine="M2") == []
 
 
 def test_intervals_of_a_window_are_those_with_a_part_in_it(connection: sqlite3.Connection) -> None:

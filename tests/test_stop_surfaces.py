@@ -214,3 +214,54 @@ def test_edits_go_out_and_come_in_again_as_they_were(store: Path, tmp_path: Path
     out.write_text(tailrace("export", "--dir", store).stdout)
     tailrace("import", out, "--dir", tmp_path / "again")
     assert stops(tmp_path / "again") == stops(store)
+
+
+# -- what stops cost ---------------------------------------------------------------------------------------------------
+
+
+def test_the_pareto_is_worked_by_hand(store: Path) -> None:
+    """M1 is down 600 s (tool) and 60 s, and runs 7,200 - 660 s of the shift; only the first lasts 300 s or longer."""
+    tailrace("reason", stops(store)[0]["id"], "--dir", store, "--category", "unplanned", "--reason", "tool")
+    found = edit(store, "pareto", *SHIFT)
+    shares = [
+        (each["reason"], each["duration_s"], each["stops"], each["share"], each["cumulative"])
+        for each in found["items"]
+    ]
+    assert shares == [("tool", 600, 1, 600 / 660, 600 / 660), ("", 60, 1, 60 / 660, 1)]
+    assert (found["down_s"], found["stops"]) == (660, 2)
+    assert [(m["sum_s"], m["n"], m["mean_s"]) for m in (found["mtbf"], found["mttr"])] == [
+        (6540, 1, 6540),
+        (600, 1, 600),
+    ]
+    every = edit(store, "pareto", *SHIFT, "--microstop", "1s")
+    assert [(m["sum_s"], m["n"], m["mean_s"]) for m in (every["mtbf"], every["mttr"])] == [
+        (6540, 2, 3270),
+        (660, 2, 330),
+    ]
+    none = edit(store, "pareto", *SHIFT, "--microstop", "1h")
+    assert [(m["n"], m["mean_s"]) for m in (none["mtbf"], none["mttr"])] == [(0, None), (0, None)]
+    assert edit(store, "pareto", "--line", "L1", *SHIFT[2:]) == found
+    assert edit(store, "pareto", "--line", "L2", *SHIFT[2:])["items"] == []
+    shown = tailrace("stops", "pareto", "--dir", store, *SHIFT).stdout
+    assert "MTBF 6,540.0 s = 6,540.0 s / 1" in shown
+
+
+def test_what_ran_in_a_merged_stop_is_no_cost(store: Path) -> None:
+    one, other = stops(store)
+    edit(store, "merge", one["id"], other["id"])
+    (item,) = edit(store, "pareto", *SHIFT)["items"]
+    assert (item["duration_s"], item["stops"]) == (660, 1)
+    part = ("--machine", "M1", "--from", "2026-11-20T06:45:00Z", "--to", "2026-11-20T07:00:00Z")
+    (item,) = edit(store, "pareto", *part)["items"]
+    assert item["duration_s"] == 300
+    mean = edit(store, "pareto", *SHIFT)["mttr"]
+    assert (mean["sum_s"], mean["n"]) == (660, 1)
+
+
+async def test_the_pareto_over_rest(tmp_path: Path) -> None:
+    async with served(tmp_path, day()) as (client, _):
+        window = {"from": "2026-01-05T06:30:00Z", "to": "2026-01-05T08:30:00Z", "machine": "M1"}
+        found = (await client.get("/v1/stops/pareto", params=window)).json()
+        assert [(each["duration_s"], each["stops"]) for each in found["items"]] == [(1800, 2)]
+        assert (found["mtbf"]["sum_s"], found["mtbf"]["n"], found["mttr"]["mean_s"]) == (5400, 2, 900)
+        assert (await client.get("/v1/stops/pareto", params=window | {"to": window["from"]})).status_code == 400
