@@ -22,6 +22,7 @@ from typing import Any
 import msgspec
 
 from tailrace.app import compose
+from tailrace.app.kafka_topologies import TOPOLOGIES
 from tailrace.app.pipeline import PLACE, drive
 from tailrace.connectors.checkpoints_sqlite import SqliteCheckpoints
 from tailrace.connectors.log_sqlite_reader import LogReader
@@ -31,7 +32,7 @@ from tailrace.schemas import codec
 from tailrace.schemas.errors import Unavailable
 from tailrace.schemas.event import OBSERVED, OWN, GapDetected, SourceAccounted
 from tailrace.schemas.frame import Frame
-from tailrace.schemas.instant import MINUTE
+from tailrace.schemas.instant import MINUTE, Instant, format_instant
 from tailrace.schemas.record import Record
 
 BATCH = 500
@@ -39,7 +40,10 @@ TRIES = 100
 
 
 class Parked(msgspec.Struct, kw_only=True):
-    """A machine whose records wait behind one that cannot be folded; machine "": those of the whole site."""
+    """A machine whose records wait behind one that cannot be folded; machine "": those of the whole site.
+
+    since: when the record came in, UTC. waiting: events, those of this record included.
+    """
 
     machine: str
     id: str
@@ -47,7 +51,14 @@ class Parked(msgspec.Struct, kw_only=True):
     type: str
     reason: str
     topologies: list[str]
+    since: str = ""
     waiting: int = 0
+
+    def take(self, record: Record) -> None:
+        """A record that waits."""
+        self.waiting += record.n
+        if record.position == self.position:
+            self.since = format_instant(Instant(record.ingested))
 
 
 class Source(msgspec.Struct, kw_only=True):
@@ -133,7 +144,9 @@ def parked(directory: Path) -> list[Parked]:
         for each in found:
             after = each.position - 1
             while records := log.read_machine(each.machine, after, BATCH):
-                each.waiting += sum(record.n for record in records if _waits(each, record))
+                for record in records:
+                    if _waits(each, record):
+                        each.take(record)
                 after = records[-1].position
     return found
 
@@ -165,10 +178,11 @@ class _Lot(msgspec.Struct, frozen=True):
 def _lots(connection: Connection) -> dict[str, _Lot]:
     checkpoints = SqliteCheckpoints(connection)
     found: dict[str, _Lot] = {}
-    for name in compose.TOPOLOGIES:
-        manifests = drive(checkpoints.manifests(name, 1))
+    for topology in (make() for make in TOPOLOGIES):
+        name, version = topology.name, topology.version
+        manifests = drive(checkpoints.manifests(name, version))
         at = max((manifest.position for manifest in manifests), default=0)
-        page = checkpoints.page(name, 1, PAGE, at) if at else None
+        page = checkpoints.page(name, version, PAGE, at) if at else None
         found[name] = _Lot(at, *counts_of(page))
     return found
 
@@ -272,7 +286,7 @@ class _Walk:
         if held:
             self._waiting[""] += record.n
         for each in held:
-            each.waiting += record.n
+            each.take(record)
 
     def _note(self, record: Record) -> None:
         if record.source != OWN:

@@ -37,6 +37,7 @@ WHERE = {
     "log": "cli_log",
     "replay": "cli_replay",
     "audit": "cli_audit",
+    "parked": "cli_parked",
 }
 
 DONE, BAD, WRONG_USE, OUTSIDE, INTERRUPTED = 0, 1, 2, 3, 130

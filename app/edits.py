@@ -146,7 +146,7 @@ async def _say(editing: Editing, stop: Made, edit: StopEdit, event: AnyEvent) ->
     except InvalidEvent as error:
         raise InvalidInput(str(error)) from None
     receipt = await editing.log.append([codec.record_of(event, source="people")])
-    await _folded(editing.directory, receipt.last)
+    await folded(editing.directory, receipt.last)
     with compose.read_store(editing.directory) as connection:
         verdict = stop_queries.verdict(connection, event.id)
     if verdict is not None and not verdict.accepted:
@@ -154,7 +154,8 @@ async def _say(editing: Editing, stop: Made, edit: StopEdit, event: AnyEvent) ->
         raise EditConflict(_shown(editing, changed), edit, verdict.expected_revision)
 
 
-async def _folded(directory: Path, position: int) -> None:
+async def folded(directory: Path, position: int) -> None:
+    """Returns when the rows are that far; raises Unavailable where nobody folds."""
     deadline = time.monotonic() + VERDICT_S
     while True:
         with compose.read_store(directory) as connection:
