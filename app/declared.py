@@ -14,6 +14,7 @@ import msgspec
 
 from tailrace.app import calendar_events, durable
 from tailrace.app.settings import Plant
+from tailrace.projections.oee_definition import BUILT_IN, VERSION
 from tailrace.schemas import codec
 from tailrace.schemas.errors import InvalidSettings
 from tailrace.schemas.event import OWN, AnyEvent, DefinitionSet, MachineRegistered
@@ -64,6 +65,14 @@ def _events(plant: Plant, t: Instant) -> Iterator[tuple[str, AnyEvent]]:
             DefinitionSet(
                 t=t, name=each.name, version=each.version, policy=each.policy.policy,
                 valid_from=each.valid_from or Instant(EARLIEST), default=each.name == plant.site.definition,
+            ),
+        )  # fmt: skip
+    for name in plant.built_in:
+        yield (
+            f"definition:{name}@{VERSION}",
+            DefinitionSet(
+                t=t, name=name, version=VERSION, policy=BUILT_IN[name], valid_from=Instant(EARLIEST),
+                default=name == plant.site.definition,
             ),
         )  # fmt: skip
     for name, machine in plant.machines.items():

@@ -19,6 +19,7 @@ from tailrace.connectors.kafka_settings import KafkaSettings
 from tailrace.connectors.mqtt_settings import MqttSettings
 from tailrace.connectors.opcua_settings import OpcUaSettings
 from tailrace.engine.ingest import Signals
+from tailrace.projections.oee_definition import BUILT_IN
 from tailrace.schemas import line
 from tailrace.schemas.calendar import Calendar, PlannedStop
 from tailrace.schemas.errors import InvalidSettings
@@ -108,6 +109,13 @@ class Plant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     log: KafkaSettings | None = None
 
     @property
+    def built_in(self) -> list[str]:
+        """The built-in definitions that the plant uses and does not define itself."""
+        used = {self.site.definition, *(machine.definition for machine in self.machines.values())}
+        own = {definition.name for definition in self.definitions}
+        return [name for name in BUILT_IN if name in used and name not in own]
+
+    @property
     def signals(self) -> Signals:
         """The declared signals of each machine that declares any."""
         return {name: frozenset(m.signals) for name, m in self.machines.items() if m.signals is not None}
@@ -139,11 +147,12 @@ def schema() -> dict[str, Any]:
 def _problems(plant: Plant) -> list[tuple[Place, str]]:
     """What types cannot say: names that are nobody's, and names that are two things'."""
     found: list[tuple[Place, str]] = []
-    known = {definition.name for definition in plant.definitions}
+    known = {definition.name for definition in plant.definitions} | BUILT_IN.keys()
 
     def named(place: Place, name: str) -> None:
         if name and name not in known:
-            found.append((place, f"expected a definition of this file, got {name!r}; {nearest(name, known)}"))
+            words = f"expected a definition of this file, or {', '.join(BUILT_IN)}, got {name!r}"
+            found.append((place, f"{words}; {nearest(name, known)}"))
 
     named(("site", "definition"), plant.site.definition)
     found += [(("site", "timezone"), problem) for problem in zones.problems(plant.site.timezone)]

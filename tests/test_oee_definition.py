@@ -15,11 +15,13 @@ import oee_harness as harness
 import oee_random
 import oee_reference
 from commands import tailrace, tailrace_json
+from tailrace.app import declared, settings
 from tailrace.app.oee_query import compare, oee
 from tailrace.projections.oee_definition import BUILT_IN
+from tailrace.schemas import codec
 from tailrace.schemas.errors import InvalidInput, NotFound
 from tailrace.schemas.event import DefinitionSet, Event, Policy
-from tailrace.schemas.instant import EARLIEST, HOUR, Instant
+from tailrace.schemas.instant import EARLIEST, HOUR, SECOND, Instant
 
 SEEDS = range(6)
 
@@ -151,7 +153,11 @@ def test_a_reason_that_ends_with_its_stop_ends_by_the_definition_that_is_asked(t
     """Down from 0 on, a reason given at 60. From 1000 to 2000 the machine's own words say it is up, so there it ends; by plain
     words it never ends. In the third stretch the words are the same again, and the rows still are not asked."""
     zero = "2026-11-20T06:00:00Z"
-    policies = ((1, "T05:00:00Z", {}), (2, "T06:16:40Z", {"held": "run"}), (3, "T06:33:20Z", {}))
+    policies: tuple[tuple[int, str, dict[str, str]], ...] = (
+        (1, "T05:00:00Z", {}),
+        (2, "T06:16:40Z", {"held": "run"}),
+        (3, "T06:33:20Z", {}),
+    )
     events: list[dict[str, Any]] = [
         {"type": "state.changed", "machine": "M1", "t": zero, "state": "held"},
         {
@@ -180,6 +186,24 @@ def test_a_reason_that_ends_with_its_stop_ends_by_the_definition_that_is_asked(t
     own = tailrace_json("oee", "--dir", tmp_path / "data", *window)
     plain = tailrace_json("oee", "--dir", tmp_path / "data", *window, "--definition", "plain")
     assert [(each["breakdown"], each["setup"]) for each in (own, plain)] == [(3600, 0), (0, 3600)]
+
+
+def test_a_plant_file_names_a_built_in_one(tmp_path: Path) -> None:
+    """What a plant uses is set in its log; one of the same name in the file is the plant's own."""
+    (tmp_path / "plant.yaml").write_text(
+        "site: {name: S, definition: iso}\nmachines: {M1: {}, M2: {definition: semi}, M3: {definition: vorne}}\n"
+        "definitions: [{name: vorne, policy: {microstop_s: 60}}]\n"
+    )
+    plant = settings.load(tmp_path / "plant.yaml")
+    records, after = declared.declare(plant, declared.Declared(), EARLIEST + HOUR)
+    said = [event for record in records for event in codec.events_of(record) if isinstance(event, DefinitionSet)]
+    assert [(each.name, each.version, each.default, each.policy.microstop_s) for each in said] == [
+        ("vorne", 1, False, 60 * SECOND), ("iso", 1, True, 0), ("semi", 1, False, 300 * SECOND),
+    ]  # fmt: skip
+    assert {each.name: each.policy for each in said if each.name != "vorne"} == {
+        n: BUILT_IN[n] for n in ("iso", "semi")
+    }
+    assert declared.declare(plant, after, EARLIEST + 2 * HOUR)[0] == []
 
 
 def test_compare_for_people(shift: Path) -> None:
