@@ -93,6 +93,7 @@ class Runner:
         self._troubles: dict[str, str] = {}
         self._reached = 0
         self._ticked = 0
+        self._said_until = 0
         self._following: Following | None = None
 
     @property
