@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,8 +19,18 @@ import oee_reference
 from commands import tailrace, tailrace_json
 from components import shared
 from tailrace.app.oee_answer import answer
-from tailrace.schemas.event import ClockTicked, ConnectionLost, ConnectionRestored, Event, StateChanged, Telemetry
-from tailrace.schemas.instant import HOUR, MINUTE, SECOND, Instant
+from tailrace.connectors.shdr import Shdr
+from tailrace.schemas.event import (
+    ClockTicked,
+    ConnectionLost,
+    ConnectionRestored,
+    DefinitionSet,
+    Event,
+    Policy,
+    StateChanged,
+    Telemetry,
+)
+from tailrace.schemas.instant import HOUR, MINUTE, SECOND, Instant, Span
 from tailrace.schemas.stop import INTERVAL, decode_interval
 from tailrace.topologies.oee import without
 from tailrace.topologies.stops import Stops
@@ -199,6 +210,43 @@ def test_the_day_of_a_mill_whose_clock_is_behind_the_agents(tmp_path: Path, one_
     assert tailrace_json("oee", *window, "--dir", tmp_path / "again")["unknown"] == pytest.approx(unknown, abs=1e-9)
     if not one_clock:
         assert tailrace_json("oee", *window, "--dir", tmp_path / "two")["unknown"] == pytest.approx(unknown, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "as_it_is", "excluded", "short", "long"),
+    [
+        ("nist_Mazak01-20161206-20161207", 17.6, 39.4, 11.3, 23.7),
+        ("nist_Mazak03-20161011-20161012", 0, 0, 0, 0),
+        ("nist_Mazak03-20170613-20170614", 16.4, 48.0, 10.4, 23.1),
+        ("mtc_okuma_extract", 99.9, 99.9, 52.6, 99.9),
+    ],
+)
+def test_real_days_by_the_hour_and_by_definition(
+    name: str, as_it_is: float, excluded: float, short: float, long: float
+) -> None:
+    """The hours add up to the shifts and these to the day; availabilities in per cent are those of docs/oee.md."""
+    reader, events = Shdr("M1"), list[Event]()
+    for text in shared(f"recordings/{name}.shdr").read_bytes().splitlines():
+        events += reader.events(text)
+    events = [msgspec.structs.replace(event, id=str(i)) for i, event in enumerate(events)]
+    states = [int(event.t) for event in events if isinstance(event, StateChanged)]
+    machine = harness.fold(harness.records(events))[0].machine("M1")
+    start, end = states[0], states[-1]
+    first, last = (t // (8 * HOUR) * 8 * HOUR for t in (start, end + 8 * HOUR))
+    whole, *parts = (
+        [answer(machine, t, t + step) for t in range(first, last, step)] for step in (last - first, 8 * HOUR, HOUR)
+    )
+    for each in parts:
+        for bucket in oee_reference.BUCKETS:
+            assert sum(row[bucket] for row in each) == pytest.approx(whole[0][bucket], abs=1e-6)
+    found = []
+    for policy in (Policy(), Policy(unknown="exclude"), *(Policy(microstop_s=Span(s * SECOND)) for s in (30, 900))):
+        said = DefinitionSet(
+            t=Instant(0), id=f"d{policy}", name="d", version=1, policy=policy, valid_from=Instant(0), default=True
+        )
+        judged = harness.fold(harness.records([said, *events]))[0].machine("M1")
+        found.append(round(100 * answer(judged, start, end)["availability"], 1))
+    assert found == [as_it_is, excluded, short, long]
 
 
 def test_a_loss_days_ago_restates_the_hours_after_it() -> None:

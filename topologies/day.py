@@ -68,10 +68,10 @@ class Day:
         levels |= {kind: self._level(kind, series.n) for kind, series in self.counters.items()}
         return Entry(held, levels)
 
-    def enter(self, block: NDArray[np.int64]) -> int:
-        """Takes in states (rows of `clocks`); gives the index of the first one that is new or moved."""
+    def enter(self, block: NDArray[np.int64]) -> None:
+        """Takes in states (rows of `clocks`)."""
         self._words = None
-        return self.states.add(block)
+        self.states.add(block)
 
     def words(self, nothing: Flags) -> NDArray[np.int64]:
         """The code of the word that stands from each state on, all clocks considered; nothing: clocks.says_nothing."""

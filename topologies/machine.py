@@ -68,14 +68,21 @@ class Machine:
         self._steps.clear()
 
     def enter(self, block: NDArray[np.int64]) -> Touched:
-        """Takes in states of one clock (rows of `clocks`), shape (7, n)."""
-        self.head.last_state = max(self.head.last_state, int((block[T] - block[LAG]).max()))
-        self.head.clock = int(block[CLOCK][0])
-        return self._enter(block)
+        """Takes in a state, shape (7, 1): rows of `clocks`."""
+        self.head.last_state = max(self.head.last_state, int(block[T, 0] - block[LAG, 0]))
+        self.head.clock = int(block[CLOCK, 0])
+        return self.lose(block)
 
     def lose(self, block: NDArray[np.int64]) -> Touched:
-        """Takes in the instants from which nobody watches, as states that say unknown; they do not lengthen the last state."""
-        return self._enter(block)
+        """Takes in an instant from which nobody watches, as a state that says unknown; it does not lengthen the last state."""
+        t, clock, lag = int(block[T, 0]), int(block[CLOCK, 0]), int(block[LAG, 0])
+        self.head.last_point = max(self.head.last_point, t)
+        day = self._edit(t // DAY)
+        day.enter(block)
+        place = int(np.searchsorted(day.states[T], t, side="right"))
+        end = self._next(clock, t - lag, t // DAY, place)
+        self._chain(t // DAY)
+        return t, end
 
     def begin(self, t: int, clock: int, but: str) -> int:
         """Where a value of a clock begins that is stamped t: not before what came earlier by another clock, `but` excepted."""
@@ -222,24 +229,14 @@ class Machine:
         index = bisect_left(self.head.days, number)
         return self.day(self.head.days[index - 1]).exit() if index else Entry()
 
-    def _enter(self, block: NDArray[np.int64]) -> Touched:
-        clock, stamp = int(block[CLOCK][0]), int((block[T] - block[LAG]).max())
-        self.head.last_point = max(self.head.last_point, int(block[T].max()))
-        touched = NOTHING
-        for number, part in _by_day(block):
-            day = self._edit(number)
-            start = day.enter(part)
-            place = int(np.searchsorted(day.states[T], int(part[T].max()), side="right"))
-            end = self._next(clock, stamp, number, place)
-            touched = join(touched, (int(day.states[T][start]), end))
-            self._chain(number)
-        return touched
-
     def _next(self, clock: int, stamp: int, number: int, place: int) -> int:
         """Where a clock's next state begins that is stamped after `stamp`, from a place of a day on; or FOREVER."""
         days = self.head.days
         for later in days[bisect_left(days, number) :]:
             states = self.day(later).states
+            if place == states.n:
+                place = 0
+                continue
             mine = (states[CLOCK][place:] == clock) & (states[T][place:] - states[LAG][place:] > stamp)
             if mine.any():
                 return int(states[T][place + int(mine.argmax())])
