@@ -143,7 +143,7 @@ def test_the_waterfall_adds_up_as_it_is_shown(browser: Browser, live: Live) -> N
 def test_the_same_shift_by_another_definition(browser: Browser, live: Live) -> None:
     with looking(browser, f"{live.url}machine/MCH006") as page:
         expect(page.locator("[data-minutes=valuable]")).to_be_visible()
-        expect(page.locator("[data-definition='']")).to_contain_text("known")
+        expect(page.locator("[data-definition='']")).to_contain_text("by ")
         page.get_by_role("button", name="semi@1").click()
         expect(page.locator("[data-definition='semi@1']")).to_contain_text("by semi@1")
         expect(page.get_by_role("button", name="semi@1")).to_have_attribute("aria-pressed", "true")
