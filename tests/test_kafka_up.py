@@ -21,6 +21,7 @@ from kafka_workers import worker
 from log_records import everything
 from tailrace.app import compose, following, kafka_folder
 from tailrace.app.settings import load
+from tailrace.connectors import kafka_order
 from tailrace.connectors.kafka_records import message_of
 from tailrace.connectors.kafka_sender import Sender
 from tailrace.connectors.kafka_settings import KafkaSettings
@@ -292,6 +293,41 @@ async def test_an_incomplete_fan_out_is_finished_and_holds_up_nobody(
     await followed(tmp_path, plant, 1)
     found = await records_of(settings)
     assert [[each.id for each in partition] for partition in found] == [["site"]] * 3
+
+
+async def test_one_order_of_all_partitions_keeps_what_concerns_the_site_in_its_place(
+    plant: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read a little at a time, so that one partition is always ahead of another."""
+    monkeypatch.setattr(kafka_order, "BATCH", 2)
+    settings = log_of(plant)
+    log = await open_log(settings)
+    sent = []
+    for i in range(40):
+        t, name = Instant(i + 1), f"e{i:02}"
+        site = DefinitionSet(t=t, ingested=t, id=name, name=name, version=1)
+        part = PartsCounted(machine=f"M{i % 7}", t=t, ingested=t, id=name, good=1)
+        sent.append(codec.record_of(site if i % 5 == 4 else part, source="x"))
+    await log.append(sent)
+    await log.close()
+    logs = [await open_log(settings, partition) for partition in range(settings.partitions)]
+    order = kafka_order.Order(logs)
+    found = []
+    while len(found) < len(sent):
+        found += await order.next()
+    for each in logs:
+        await each.close()
+    assert order.places == [await _end(settings, partition) for partition in range(settings.partitions)]
+    for machine in {record.machine for record in sent}:
+        mine = (machine, "")
+        assert [each.id for each in found if each.machine in mine] == [each.id for each in sent if each.machine in mine]
+
+
+async def _end(settings: KafkaSettings, partition: int) -> int:
+    log = await open_log(settings, partition)
+    end = await log.end()
+    await log.close()
+    return end
 
 
 # -- helpers -------------------------------------------------------------------------------------------------------------
