@@ -259,6 +259,28 @@ def test_an_edit_that_was_overtaken_shows_both_versions(browser: Browser, live: 
         expect(page.locator(f'[data-stop="{stop["id"]}"]')).to_contain_text("Tool change")
 
 
+def test_a_stop_is_split_and_put_together_again_on_a_phone(browser: Browser, live: Live) -> None:
+    stop = stopped(live)
+    with looking(browser, f"{live.url}machine/{stop['machine']}") as page:
+        page.set_viewport_size({"width": 390, "height": 844})
+        explain(page, stop)
+        page.get_by_role("button", name="Split").click()
+        expect(page.get_by_role("alert")).to_contain_text("After how many minutes?")
+        page.get_by_label("Split after, min").fill("100000")
+        page.get_by_role("button", name="Split").click()
+        expect(page.get_by_role("alert")).to_contain_text("expected a time inside the stop")
+        page.get_by_label("Split after, min").fill("2.5")
+        page.get_by_role("button", name="Split").click()
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        expect(page.locator(f'[data-stop="{stop["id"]}"]')).to_contain_text("2 min 30 s")
+        explain(page, stop)
+        page.get_by_role("button", name="Undo last edit").click()
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        window = f"machine={stop['machine']}&from={stop['start']}&to={stop['end']}".replace("+", "%2B")
+        (whole,) = rest(live, f"stops?{window}")["items"]
+        assert (whole["id"], whole["duration_s"], whole["revision"]) == (stop["id"], stop["duration_s"], 3)
+
+
 def test_an_anomaly_is_on_the_floor_and_in_the_list_with_its_reason(browser: Browser, live: Live) -> None:
     (alarm,) = rest(live, f"anomalies?machine={HOT}")["items"]
     with looking(browser, live.url) as page:
