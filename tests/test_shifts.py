@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 import oee_harness as harness
@@ -17,8 +18,9 @@ from tailrace.schemas.event import CalendarSet, Event, Interval, StateChanged
 from tailrace.schemas.instant import HOUR, SECOND, Instant
 from tailrace.schemas.record import Derived
 from tailrace.schemas.shift import Shift
-from tailrace.topologies.plan import Calendar
+from tailrace.topologies.plan import Calendar, Plan
 from tailrace.topologies.shifts import Shifts
+from tailrace.topologies.steps import FOREVER
 
 SEEDS = range(40)
 T0 = oee_random.EPOCH
@@ -151,3 +153,35 @@ def test_many_shifts_with_long_names_are_split() -> None:
 
 def test_a_machine_without_a_calendar_has_no_shift() -> None:
     assert not fold([StateChanged(machine="M1", t=Instant(T0 + SECOND), id="s", state="running")])[1]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_before_the_instant_from_which_a_calendar_reschedules_nothing_is_another(seed: int) -> None:
+    """What the fold looks at again when a calendar is said: all that differs, and of a month more nothing that was there."""
+    rng = random.Random(seed)
+    plan = Plan()
+    for position in range(12):
+        start = rng.randrange(-200, 200)
+        valid_from = rng.choice((None, start))
+        event = calendar(
+            *((start + n, start + n + rng.choice((3, 5, 8)), "") for n in range(0, 48, 8)),
+            t=rng.randrange(200), machine=rng.choice(("", "M1")), valid_from=valid_from,
+        )  # fmt: skip
+        assert isinstance(event, CalendarSet)
+        after = plan.with_calendar(event, position)
+        reach = after.rescheduled(plan)
+        edges = {
+            edge
+            for each in (plan, after)
+            for c in each.calendars
+            for a, b, _ in c.intervals
+            for edge in (a, b, c.begins)
+        }
+        probes = np.array(sorted({edge + d for edge in edges for d in (-1, 0)}), np.int64)
+        differs = probes[plan.schedule().at(probes) != after.schedule().at(probes)]
+        assert not len(differs) or differs[0] >= reach
+        plan = after
+    last = max(each.valid_from for each in plan.calendars) + 300 * HOUR
+    more = CalendarSet(machine="M1", t=Instant(last), valid_from=Instant(last), intervals=[])
+    assert plan.with_calendar(more, 99).rescheduled(plan) == last
+    assert plan.rescheduled(plan) == FOREVER

@@ -109,7 +109,7 @@ def _mark(machine: Machine, fact: event.StopSplit | event.StopMerged, mark: mark
 
 def _calendar(machine: Machine, fact: event.CalendarSet, place: int) -> Fact:
     plan = machine.head.plan.with_calendar(fact, place)
-    start = min(calendar.begins for calendar in plan.calendars)
+    start = plan.rescheduled(machine.head.plan)
     return start, lambda: _say(machine, plan, start, FOREVER)
 
 

@@ -12,6 +12,7 @@ An edit that was retracted counts for nothing, whenever that was said.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import zip_longest
 
 import msgspec
 import numpy as np
@@ -242,6 +243,20 @@ class Plan(msgspec.Struct, frozen=True):
             ends = [*(begin for begin, _ in group[1:]), FOREVER]
             for (begin, calendar), end in zip(group, ends, strict=False):
                 yield begin, min(end, until), calendar
+
+    def rescheduled(self, before: Plan) -> int:
+        """From when on the schedule may be another one than before; FOREVER where it is the same."""
+        for old, new in zip_longest(before._held(), self._held()):
+            if old is None or new is None:
+                return int((old or new)[0])
+            if old != new:
+                ends_alone = (old[0], old[2]) == (new[0], new[2])
+                return min(old[1], new[1]) if ends_alone else min(old[0], new[0])
+        return FOREVER
+
+    def _held(self) -> list[tuple[int, int, Calendar]]:
+        """When each calendar holds, by time, without those that never do."""
+        return [held for held in self.calendars_in_force() if held[0] < held[1]]
 
     def product_at(self) -> Steps:
         """The code of the product that runs; 0 = none known."""
