@@ -183,7 +183,9 @@ def test_late_facts_move_what_is_joined_and_cut() -> None:
 
 def test_an_edit_that_changes_nothing_but_the_revision_is_said() -> None:
     (whole,) = said(DOWN)
-    assert [row.revision for row in said([*DOWN, split(whole, "09:30")])] == [2]
+    nothing = msgspec.structs.replace(undo(whole, minute=1), reason_id="nobody's")
+    assert [row.revision for row in said([*DOWN, nothing])] == [2]
+    assert [row.revision for row in said([*DOWN, split(whole, "09:30"), nothing])] == [3]
 
 
 @pytest.mark.parametrize("kind", ["reason", "split", "merge", "undo"])

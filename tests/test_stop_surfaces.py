@@ -13,7 +13,7 @@ from tailrace.schemas.event import Event
 from tailrace.schemas.line import parse
 from test_api import served
 from test_cli_reads import items, store
-from test_stop_edits import TWICE
+from test_stop_edits import TWICE, state
 
 __all__ = ["store"]
 
@@ -180,6 +180,19 @@ async def test_a_wrong_edit_over_rest_is_a_problem_in_words(
         assert answer.status_code == code
         assert words in answer.json()["detail"]
         assert await log.end() == before
+
+
+async def test_a_merge_that_leaves_a_stop_in_between_out_is_refused(tmp_path: Path) -> None:
+    third = [state("s6", "08:10", "fault"), state("s7", "08:20", "running")]
+    async with served(tmp_path, [*TWICE, *third]) as (client, log):
+        first, between, last = [each["id"] for each in (await client.get("/v1/stops")).json()["items"][::-1]]
+        before = await log.end()
+        answer = await client.post(f"/v1/stops/{first}/merge", json={"stops": [last]})
+        assert answer.status_code == 400
+        assert f"expected every stop from the first to the last, got none of {between}" in answer.json()["detail"]
+        assert await log.end() == before
+        (merged,) = (await client.post(f"/v1/stops/{last}/merge", json={"stops": [first, between]})).json()["items"]
+        assert (merged["id"], merged["duration_s"]) == (first, 600 + 1200 + 600)
 
 
 def test_wrong_edits_in_a_file_are_quarantined_with_the_field_and_the_rule(tmp_path: Path) -> None:
