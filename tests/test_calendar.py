@@ -65,8 +65,8 @@ def test_nights_on_which_clocks_change_are_7_and_9_hours_and_belong_to_the_day_o
 
 
 def test_a_break_keeps_its_length_and_stays_in_its_shift() -> None:
-    night = shift("N", "22:00", "06:00", ("02:15", "02:45"), ("05:30", "06:00"))
-    for day, begins in ((SPRING, "2025-03-30T01:15:00Z"), (AUTUMN, "2025-10-26T00:15:00Z")):
+    night = shift("N", "22:00", "06:00", ("02:30", "03:00"), ("05:30", "06:00"))
+    for day, begins in ((SPRING, "2025-03-30T01:30:00Z"), (AUTUMN, "2025-10-26T00:30:00Z")):
         found = around(Calendar(name="n", shifts=[night]), day)
         (one,) = [each for each in found if each.name == f"{day}/N"]
         assert format_instant(one.stops[0][0]) == begins
