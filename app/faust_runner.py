@@ -12,22 +12,15 @@ Rules
 from __future__ import annotations
 
 import asyncio
-import logging
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from typing import Any
 
 import faust
-from aiokafka.errors import KafkaError
 
-from tailrace.app.kafka_worker import RETRY_S, Share
-from tailrace.connectors import kafka_topics
+from tailrace.app.kafka_host import Host, Share
 from tailrace.connectors.kafka_records import record_of
-from tailrace.connectors.kafka_settings import KafkaSettings
-from tailrace.engine.topology import Topology
-from tailrace.schemas.errors import TailraceError, Unavailable
+from tailrace.schemas.errors import Unavailable
 
 QUIET_S = 1.0
 """Silence of Faust about a partition, after which its log is looked at."""
@@ -36,8 +29,6 @@ LOOK_S = 0.02
 END_S = 30.0
 REBALANCE_S, REQUEST_S = 5.0, 10.0
 """At least so long; Faust wants a request to wait for longer than a session."""
-
-_said = logging.getLogger("tailrace")
 
 
 class HostedShare(Share):
@@ -51,39 +42,13 @@ class HostedShare(Share):
         await super().reach(until)
 
 
-class FaustWorker:
+class FaustWorker(Host[HostedShare]):
     """Runs until `stop`."""
 
-    def __init__(
-        self, settings: KafkaSettings, topologies: Callable[[], Sequence[Topology]], *, checkpoint_every: int = 10_000
-    ) -> None:
-        self._settings, self._topologies, self._checkpoint_every = settings, topologies, checkpoint_every
-        self._generation = 0
-        self._lock = asyncio.Lock()
-        self._stopped = asyncio.Event()
-        self._assigned: set[int] = set()
-        self._shares: dict[int, HostedShare] = {}
-        self.held: dict[int, int] = {}
-
-    def stop(self) -> None:
-        """Ends `run`."""
-        self._stopped.set()
-
-    async def run(self) -> None:
-        """Until `stop`; brokers that are away are waited for. Raises InvalidSettings where topics are not as they have to be."""
-        while not self._stopped.is_set():
-            try:
-                await self._stay()
-            except (Unavailable, KafkaError, OSError) as error:
-                _said.error("%s: %s; trying again", self._settings.where, error)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopped.wait(), RETRY_S)
+    _kind = HostedShare
 
     async def _stay(self) -> None:
         """One Faust app, until `stop` or until it crashes."""
-        risk = await kafka_topics.check(self._settings)
-        if risk:
-            _said.warning("%s", risk)
         with tempfile.TemporaryDirectory(prefix="tailrace-faust-") as folder:
             app, tasks = self._app(folder), list[asyncio.Task[Any]]()
             try:
@@ -136,57 +101,22 @@ class FaustWorker:
 
     # -- partitions ----------------------------------------------------------------------------------------------------
 
-    async def _assign(self, partitions: Iterable[int]) -> None:
-        """Drops every state: what is this process's now begins anew."""
-        self._generation += 1
-        async with self._lock:
-            self._assigned = set(partitions)
-            _said.info("partitions: %s", ", ".join(map(str, sorted(self._assigned))) or "none")
-            for partition in list(self._shares):
-                share = self._shares.pop(partition)
-                self.held.pop(partition, None)
-                with suppress(TailraceError, TimeoutError):
-                    async with asyncio.timeout(self._settings.session_s / 3):
-                        await share.checkpoint()
-                await share.close()
-
     async def _tend(self) -> None:
         """Restores what was assigned and is not held; reads what Faust is silent about."""
         while True:
-            for partition in sorted(self._assigned - self._shares.keys()):
-                await self._begin(partition)
+            await self._begin()
             for partition, share in list(self._shares.items()):
                 async with self._lock:
                     if self._shares.get(partition) is share and share.brought < time.monotonic() - QUIET_S:
                         await self._guard(partition, share.reach())
             await asyncio.sleep(QUIET_S / 4)
 
-    async def _begin(self, partition: int) -> None:
-        generation = self._generation
-        share = HostedShare(self._settings, partition, self._topologies(), checkpoint_every=self._checkpoint_every)
-        restored = await self._guard(partition, share.restore())
-        async with self._lock:
-            if restored and generation == self._generation:
-                self._shares[partition] = share
-                self.held[partition] = share.position
-                return
-        await share.close()
-
     async def _guard(self, partition: int, doing: Any) -> bool:
-        """Does it; what fails is said, and the partition begins anew."""
-        try:
-            await doing
-        except TailraceError as error:
-            _said.error("partition %d: %s", partition, error)
-            share = self._shares.pop(partition, None)
-            self.held.pop(partition, None)
-            if share is not None:
-                await share.close()
-            return False
+        done = await super()._guard(partition, doing)
         share = self._shares.get(partition)
-        if share is not None:
+        if done and share is not None:
             self.held[partition] = share.position
-        return True
+        return done
 
     # -- messages ------------------------------------------------------------------------------------------------------
 
