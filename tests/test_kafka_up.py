@@ -313,8 +313,9 @@ async def test_one_order_of_all_partitions_keeps_what_concerns_the_site_in_its_p
     logs = [await open_log(settings, partition) for partition in range(settings.partitions)]
     order = kafka_order.Order(logs)
     found = []
-    while len(found) < len(sent):
-        found += await order.next()
+    async with asyncio.timeout(60):
+        while len(found) < len(sent):
+            found += await order.next()
     for each in logs:
         await each.close()
     assert order.places == [await _end(settings, partition) for partition in range(settings.partitions)]
