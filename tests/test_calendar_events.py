@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import calendar_vectors
 import oee_vectors
-from commands import running, tailrace, tailrace_json
+from commands import running, tailrace, tailrace_json, until
 from tailrace.app import calendar_events, calendars, compose, declared, runner, settings
 from tailrace.app.declared import Declared
 from tailrace.app.settings import Plant
@@ -194,6 +194,14 @@ def test_events_say_the_shifts_of_the_last_file_however_it_came_to_be(
 # -- through the product -----------------------------------------------------------------------------------------------
 
 
+def said_by_up(plant: Path, data: Path) -> None:
+    """Runs `up` until what the plant file says is in the log."""
+    before = declared.read(data)
+    with running(plant, data) as up:
+        until(lambda: declared.read(data) != before, "the plant file is said")
+        up.stop()
+
+
 def test_vectors_from_the_plant_file_to_shift_instances(tmp_path: Path) -> None:
     vectors = oee_vectors.load("calendar")
     if not vectors:
@@ -201,8 +209,7 @@ def test_vectors_from_the_plant_file_to_shift_instances(tmp_path: Path) -> None:
     plant, data = tmp_path / "plant.yaml", tmp_path / "data"
     plant.write_text(calendar_vectors.plant(vectors))
     tailrace("validate", plant)
-    with running(plant, data) as up:
-        up.stop()
+    said_by_up(plant, data)
     for vector in vectors:
         start, end = map(format_instant, calendar_vectors.window(vector))
         got = tailrace_json(
@@ -248,8 +255,7 @@ def test_a_night_on_which_clocks_change_from_the_plant_file_to_oee_by_shift(tmp_
     """23,400 s are 7 h but for the break, as in docs/calendar.md; what is made at 05:59 is of the night of the day before."""
     plant, data = tmp_path / "plant.yaml", tmp_path / "data"
     plant.write_text(THREE)
-    with running(plant, data) as up:
-        up.stop()
+    said_by_up(plant, data)
     (tmp_path / "day.jsonl").write_text(DAY_OF)
     assert tailrace_json("import", tmp_path / "day.jsonl", "--dir", data)["quarantined"] == 0
     assert by_shift(data, "M1", "2025-03-29T22:00:00+01:00", "2025-04-02T06:00:00+02:00") == {
@@ -283,8 +289,7 @@ def test_a_change_from_a_day_on_restates_from_there(tmp_path: Path) -> None:
     """Another version of the calendar, three weeks later: the shifts before it keep their rows, those after it are others."""
     plant, data = tmp_path / "plant.yaml", tmp_path / "data"
     plant.write_text(THREE)
-    with running(plant, data) as up:
-        up.stop()
+    said_by_up(plant, data)
     (tmp_path / "day.jsonl").write_text(DAY_OF)
     tailrace("import", tmp_path / "day.jsonl", "--dir", data)
     window = ("M1", "2025-03-29T22:00:00+01:00", "2025-04-02T06:00:00+02:00")
@@ -292,8 +297,7 @@ def test_a_change_from_a_day_on_restates_from_there(tmp_path: Path) -> None:
     plant.write_text(
         THREE + "  - {name: three, valid_from: 2025-04-01, shifts: [{name: L, start: 06:00, end: 18:00}]}\n"
     )
-    with running(plant, data) as up:
-        up.stop()
+    said_by_up(plant, data)
     kept = {name: figures for name, figures in before.items() if name < "2025-04-01"}
     assert by_shift(data, *window) == kept | {"2025-04-01/L": (21_600, 21_600, 0)}
 
