@@ -137,6 +137,7 @@ def read_store(directory: Path) -> Iterator[sqlite3.Connection]:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         make_tables(connection)
+        SqliteCheckpoints(connection)  # its tables too: in the picture of a reader, another's commit would forbid it
         yield connection
     except sqlite3.Error as error:
         raise Unavailable(f"{path}: {_hint(error)}") from error

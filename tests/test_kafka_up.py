@@ -312,7 +312,7 @@ async def test_one_order_of_all_partitions_keeps_what_concerns_the_site_in_its_p
     await log.close()
     logs = [await open_log(settings, partition) for partition in range(settings.partitions)]
     order = kafka_order.Order(logs)
-    found = []
+    found: list[Any] = []
     async with asyncio.timeout(60):
         while len(found) < len(sent):
             found += await order.next()
