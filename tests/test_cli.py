@@ -32,6 +32,7 @@ DAY = [
 ]  # fmt: skip
 HOUR = ("--machine", "M1", "--from", "2026-11-20T06:00:00Z", "--to", "2026-11-20T07:00:00Z")
 
+
 def write(path: Path, events: Sequence[object] = DAY) -> Path:
     path.write_text("".join(json.dumps(each) + "\n" for each in events))
     return path
