@@ -35,9 +35,7 @@ async def test_rows_stop_at_an_output_that_is_missing(tmp_path: Path) -> None:
     await derived.append([said(PARKED, 1)])
     await kafka_rows.make(settings, tmp_path)
     await derived.append([said(RELEASED, 3)])
-    with pytest.raises(
-        SequenceGap, match=r"oee@2/parking.*M1': expected n=2, got n=3; stopping, nothing is skipped"
-    ):
+    with pytest.raises(SequenceGap, match=r"oee@2/parking.*M1': expected n=2, got n=3; stopping, nothing is skipped"):
         await kafka_rows.make(settings, tmp_path)
     for each in (derived, sender, log):
         await each.close()
