@@ -120,9 +120,9 @@ class Tile:
 def _state(item: MachineItem, alarms: list[AnomalyItem], zone: Zone, now: int) -> Markup:
     found = look(item.category)
     since = instant(item.since) if item.since else None
-    title = f"{found.word}, {item.state}" if item.state else found.word
+    title = ", ".join(part for part in (found.word, item.why or item.state) if part)
     place = " · ".join(part for part in (item.area, item.line) if part)
-    said = item.state if item.state and item.state.lower() != found.word.lower() else ""
+    said = spoken(item)
     when = (
         html('<span class="since">since {} · {}</span>', zone.time(since, now, brief=True), age(since, now))
         if since is not None
@@ -133,6 +133,12 @@ def _state(item: MachineItem, alarms: list[AnomalyItem], zone: Zone, now: int) -
         '<div class="tile-state" title="{}">{}<b>{}</b><span class="word">{}</span>{}</div>',
         item.machine, item.machine, badge(alarms), place, title, glyph(found.shape), found.word, said, when,
     )  # fmt: skip
+
+
+def spoken(item: MachineItem) -> str:
+    """What the machine says itself, or why nobody knows, where that is more than its category says."""
+    said = item.why or item.state or ""
+    return "" if said.lower() == look(item.category).word.lower() else said
 
 
 def figures(shown: Shown, zone: Zone) -> Markup:

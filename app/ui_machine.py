@@ -15,7 +15,7 @@ from tailrace.app.oee_query import definitions_of, oee
 from tailrace.app.ui_alarms import alarm, band
 from tailrace.app.ui_desk import Desk
 from tailrace.app.ui_figures import Shown
-from tailrace.app.ui_floor import big, complete, without
+from tailrace.app.ui_floor import big, complete, spoken, without
 from tailrace.app.ui_glyphs import glyph, look
 from tailrace.app.ui_page import empty, frame, link, markup, segment
 from tailrace.app.ui_reason import ReasonDialog
@@ -159,7 +159,7 @@ class MachinePage:
         found, now, zone = look(item.category), self._desk.now(), self._desk.zone
         since = instant(item.since) if item.since else None
         when = html('<span class="muted">since {} · {}</span>', zone.time(since, now), age(since, now)) if since else ""
-        said = item.state if item.state and item.state.lower() != found.word.lower() else ""
+        said = spoken(item)
         word = html("<span>{}</span>", said) if said else ""
         place = " · ".join(part for part in (item.site, item.area, item.line) if part)
         self._head.content = html(

@@ -37,7 +37,7 @@ def stretches(items: Sequence[IntervalItem], start: int, end: int) -> Iterator[S
             continue
         if at < begins:
             yield Stretch(at, begins, "unknown", "", (at, begins))
-        yield Stretch(begins, ends, item.category, item.state, (a, b))
+        yield Stretch(begins, ends, item.category, item.why or item.state, (a, b))
         at = ends
     if at < end:
         yield Stretch(at, end, "unknown", "", (at, end))

@@ -1,4 +1,4 @@
-"""Projection `now`: the latest state of each machine and the latest reading of each signal, straight from the events.
+"""Projection `now`: the latest reading of each signal, straight from the events.
 
 What is late by its own time changes nothing here: a row stands unless a newer one is there; of two of one time the later in the
 log stands. Records are looked at from the last one back, since most of the earlier ones have nothing to add.
@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 from tailrace.engine.projection import Part
 from tailrace.engine.store import Change
 from tailrace.projections.texts import utc
-from tailrace.schemas import codec
-from tailrace.schemas.event import StateChanged
 from tailrace.schemas.frame import Frame
 from tailrace.schemas.record import Record
 
@@ -28,32 +26,18 @@ class NowRows:
     reads: Literal["events", "derived"] = "events"
 
     def wants(self, record: Record) -> bool:
-        return record.version == 1 and record.type in ("telemetry", "state.changed")
+        return record.version == 1 and record.type == "telemetry"
 
     def changes(self, parts: Sequence[Part[Record]]) -> list[Change]:
-        states: dict[str, dict[str, Any]] = {}
         signals: dict[tuple[str, str], dict[str, Any]] = {}
         for record, _ in reversed(parts):
-            if record.type == "telemetry":
-                _look(signals, record)
-                continue
-            for event in reversed(list(codec.events_of(record))):
-                if isinstance(event, StateChanged) and _adds(states.get(event.machine), int(event.t), "since_ns"):
-                    states[event.machine] = _state(event)
-        return [
-            Change("machine_now", list(states.values()), newest="since_ns"),
-            Change("signal_now", list(signals.values()), newest="t_ns"),
-        ]
+            _look(signals, record)
+        return [Change("signal_now", list(signals.values()), newest="t_ns")]
 
 
-def _adds(found: dict[str, Any] | None, t: int, time: str) -> bool:
+def _adds(found: dict[str, Any] | None, t: int) -> bool:
     """Whether what was said at t, earlier in the log, is newer than what was found."""
-    return found is None or bool(t > found[time])
-
-
-def _state(event: StateChanged) -> dict[str, Any]:
-    since = {"since_ns": int(event.t), "since": utc(int(event.t))}
-    return {"machine": event.machine, "state": event.state, **since}
+    return found is None or bool(t > found["t_ns"])
 
 
 def _look(signals: dict[tuple[str, str], dict[str, Any]], record: Record) -> None:
@@ -62,12 +46,12 @@ def _look(signals: dict[tuple[str, str], dict[str, Any]], record: Record) -> Non
     last: int | None = None
     for i, column in enumerate(frame.header.columns):
         key = (record.machine, column.name)
-        if not _adds(signals.get(key), record.t_max, "t_ns"):
+        if not _adds(signals.get(key), record.t_max):
             continue
         if last is None:
             last = _last(frame.t)
         row = last if column.complete else _latest(frame, i)
-        if row is not None and _adds(signals.get(key), int(frame.t[row]), "t_ns"):
+        if row is not None and _adds(signals.get(key), int(frame.t[row])):
             signals[key] = {"machine": record.machine, "signal": column.name, **_reading(frame, i, row)}
 
 

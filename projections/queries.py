@@ -44,7 +44,7 @@ def machines(connection: sqlite3.Connection, *, cursor: str | None = None, limit
     """Every machine that has an event, by name, with its state and the category that the state has now."""
     holds = sa.and_(state_interval.c.machine == machine.c.machine, state_interval.c.end_ns.is_(None))
     statement = (
-        sa.select(machine, machine_now.c.state, state_interval.c.start_ns, state_interval.c.category)
+        sa.select(machine, machine_now.c.state, machine_now.c.why, state_interval.c.start_ns, state_interval.c.category)
         .outerjoin(machine_now, machine_now.c.machine == machine.c.machine)
         .outerjoin(state_interval, holds)
         .order_by(machine.c.machine)
@@ -166,6 +166,7 @@ def _machine(row: dict[str, Any]) -> MachineItem:
     return MachineItem(
         machine=row["machine"], site=row["site"], area=row["area"], line=row["line"], definition=row["definition"],
         state=row["state"], category=row["category"], since=None if since is None else format_instant(since),
+        why=row["why"] or "",
     )  # fmt: skip
 
 
@@ -181,7 +182,7 @@ def _interval(row: dict[str, Any]) -> IntervalItem:
     end = row["end_ns"]
     return IntervalItem(
         machine=row["machine"], start=format_instant(row["start_ns"]), end=None if end is None else format_instant(end),
-        state=row["state"], category=row["category"],
+        state=row["state"], category=row["category"], why=row["why"],
     )  # fmt: skip
 
 

@@ -1,8 +1,11 @@
-"""Projection `stops`: stretches, stops and verdicts become rows of `state_interval`, `stop` and `command`; an empty one goes."""
+"""Projection `stops`: stretches, stops and verdicts become rows of `state_interval`, `stop` and `command`; an empty one goes.
+
+The stretch that still holds is what a machine does now, and stands in `machine_now` too: every machine that said a state has one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -17,13 +20,13 @@ KINDS = frozenset({stop.INTERVAL, stop.OPENED, stop.CLOSED, stop.RESTATED, stop.
 
 
 class StopRows:
-    """The mapping for version 2 of topology `stops`."""
+    """The mapping for version 3 of topology `stops`."""
 
     name = "stops"
     reads: Literal["events", "derived"] = "derived"
 
     def wants(self, record: Derived) -> bool:
-        return record.topology == "stops" and record.version == 2 and record.kind in KINDS
+        return record.topology == "stops" and record.version == 3 and record.kind in KINDS
 
     def changes(self, parts: Sequence[Part[Derived]]) -> list[Change]:
         intervals: dict[tuple[str, int], dict[str, Any] | None] = {}
@@ -42,7 +45,9 @@ class StopRows:
             {"machine": machine, "start_ns": start} for (machine, start), row in intervals.items() if not row
         ]
         no_stop = [{"id": id_} for id_, row in stops.items() if not row]
+        now = [_now(row) for row in intervals.values() if row and row["end_ns"] is None]
         return [
+            Change("machine_now", now),
             Change("state_interval", [row for row in intervals.values() if row], no_interval),
             Change("stop", [row for row in stops.values() if row], no_stop),
             Change("command", verdicts),
@@ -52,7 +57,13 @@ class StopRows:
 def _interval(machine: str, row: stop.StateInterval) -> dict[str, Any] | None:
     if row.end == row.start:
         return None
-    return {"machine": machine, **_span(row.start, row.end), "state": row.state, "category": row.category}
+    said = {"state": row.state, "category": row.category, "why": row.why}
+    return {"machine": machine, **_span(row.start, row.end), **said}
+
+
+def _now(row: Mapping[str, Any]) -> dict[str, Any]:
+    since = {"since_ns": row["start_ns"], "since": row["start"]}
+    return {"machine": row["machine"], "state": row["state"], "why": row["why"], **since}
 
 
 def _stop(machine: str, row: stop.Stop) -> dict[str, Any] | None:

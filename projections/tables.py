@@ -118,6 +118,7 @@ state_interval = sa.Table(
     sa.Column("end", TEXT, comment="end, UTC; null = it still holds"),
     _column("state", KEY, "state word as the machine said it"),
     _column("category", KEY, "run, unplanned, setup, planned_stop or unknown"),
+    _column("why", TEXT, "what made the state unknown, '' = the machine said it"),
 )
 
 stop = sa.Table(
@@ -161,9 +162,10 @@ machine_now = sa.Table(
     "machine_now",
     metadata,
     _column("machine", KEY, "machine id", key=True),
-    _column("state", KEY, "latest state word"),
-    _column("since_ns", INT64, "when the machine said it, ns UTC"),
-    _column("since", TEXT, "when the machine said it, UTC"),
+    _column("state", KEY, "state word that holds; unknown while nobody watches"),
+    _column("why", TEXT, "what made the state unknown, '' = the machine said it"),
+    _column("since_ns", INT64, "since when it holds, ns UTC"),
+    _column("since", TEXT, "since when it holds, UTC"),
 )
 
 signal_now = sa.Table(

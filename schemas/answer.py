@@ -19,7 +19,10 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 
 
 class MachineItem(msgspec.Struct, frozen=True, kw_only=True):
-    """A machine, where it stands (ISA-95) and what it does now; without a state nothing was heard of it yet."""
+    """A machine, where it stands (ISA-95) and what it does now; without a state nothing was heard of it yet.
+
+    why: `connection lost` where the state is unknown because nobody watches, else "".
+    """
 
     machine: str
     site: str | None
@@ -29,6 +32,7 @@ class MachineItem(msgspec.Struct, frozen=True, kw_only=True):
     state: str | None
     category: str | None
     since: str | None
+    why: str = ""
 
 
 class SignalItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,13 +47,14 @@ class SignalItem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IntervalItem(msgspec.Struct, frozen=True, kw_only=True):
-    """A stretch in which a machine was in one state and category; an end of null still holds."""
+    """A stretch in which a machine was in one state and category; an end of null still holds. why: as of a machine."""
 
     machine: str
     start: str
     end: str | None
     state: str
     category: str
+    why: str = ""
 
 
 class LossItem(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,13 +17,14 @@ CATEGORIES = frozenset({"run", "unplanned", "setup", "planned_stop", "unknown"})
 ACCEPTED, REJECTED = "command.accepted", "command.rejected"
 
 
-class StateInterval(msgspec.Struct, frozen=True, kw_only=True):
-    """A machine was in one state and one category on [start, end)."""
+class StateInterval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A machine was in one state and one category on [start, end). why: what made it unknown, where nobody watched."""
 
     start: int
     end: int | None
     state: str
     category: str
+    why: str = ""
 
 
 class Stop(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -43,7 +43,11 @@ async def served(directory: Path, events: list[Event]) -> AsyncIterator[tuple[As
 
             async def fold() -> None:
                 async for _ in log.follow(await log.end(), 1):
-                    await asyncio.to_thread(pipeline.drain)
+                    drained = asyncio.create_task(asyncio.to_thread(pipeline.drain))
+                    try:
+                        await asyncio.shield(drained)
+                    finally:
+                        await drained  # a thread cannot be cancelled, and the store is closed after this
                     changes.notify()
 
             tasks = [asyncio.create_task(fold()), asyncio.create_task(changes.watch())]

@@ -21,7 +21,7 @@ from tailrace.projections.oee import OeeRows
 from tailrace.projections.stops import StopRows
 from tailrace.projections.store_sqlite import SqliteStore
 from tailrace.schemas import bucket
-from tailrace.schemas.event import StateChanged, Telemetry
+from tailrace.schemas.event import ClockTicked, ConnectionLost, Event, StateChanged, Telemetry
 from tailrace.schemas.instant import Instant
 from tailrace.schemas.record import Derived, Record
 from tailrace.topologies.stops import Stops
@@ -103,17 +103,58 @@ def test_what_is_late_does_not_stand_over_what_is_newer(connection: sqlite3.Conn
 def test_of_two_readings_of_one_time_the_later_in_the_log_stands(connection: sqlite3.Connection, batch: int) -> None:
     said = [(50, 1.0), (60, 2.0), (60, 3.0), (55, 4.0)]
     readings = [Telemetry(machine="M1", t=Instant(t), id=f"{v}", values={"Temp": v}) for t, v in said]
-    states = [StateChanged(machine="M1", t=Instant(t), id=f"s{v}", state=f"{v:.0f}") for t, v in said]
-    alone = [record for each in (*readings, *states) for record in harness.records([each])]
+    alone = [record for each in readings for record in harness.records([each])]
     placed = [msgspec.structs.replace(record, position=n) for n, record in enumerate(alone, 1)]
     project(connection, NowRows(), Events(placed), batch)
     assert connection.execute("SELECT t_ns, value FROM signal_now").fetchall() == [(60, 3.0)]
-    assert connection.execute("SELECT since_ns, state FROM machine_now").fetchall() == [(60, "3")]
 
 
+@pytest.mark.parametrize("batch", [1, 1000])
 @pytest.mark.parametrize("seed", range(4))
-def test_now_is_the_latest_by_the_machines_own_time(connection: sqlite3.Connection, seed: int) -> None:
+def test_a_machine_does_what_the_stretch_says_that_still_holds(
+    connection: sqlite3.Connection, seed: int, batch: int
+) -> None:
     events = oee_random.timeline(random.Random(seed), 60)
-    project(connection, NowRows(), Events(harness.records(events, random.Random(seed))), 7)
-    found = connection.execute("SELECT since_ns FROM machine_now").fetchone()
-    assert found == (max(int(e.t) for e in events if hasattr(e, "state")),)
+    _, outputs = harness.fold(harness.records(events), topology=Stops())
+    project(connection, StopRows(), derived(outputs), batch)
+    holds = "SELECT machine, state, why, start_ns FROM state_interval WHERE end_ns IS NULL"
+    now = connection.execute("SELECT machine, state, why, since_ns FROM machine_now").fetchall()
+    assert now == connection.execute(holds).fetchall()
+    assert now
+
+
+def _now(said: Sequence[Event]) -> tuple[Any, ...]:
+    """The row of `machine_now` after these events."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        _, outputs = harness.fold(harness.records(said), topology=Stops())
+        project(connection, StopRows(), derived(outputs), 1000)
+        found: tuple[Any, ...] = connection.execute("SELECT state, why, since_ns FROM machine_now").fetchone()
+        return found
+    finally:
+        connection.close()
+
+
+def _state(t: int, word: str) -> StateChanged:
+    return StateChanged(machine="M1", t=Instant(t), id=f"s{t}", state=word, clock="plc/device", ingested=Instant(t))
+
+
+def test_what_nobody_sees_is_unknown_now_and_a_later_value_brings_it_back() -> None:
+    runs, runs_again = _state(10, "running"), _state(30, "running")
+    for machine, source in (("M1", "plc"), ("", "plc")):
+        lost = ConnectionLost(machine=machine, t=Instant(20), id="l", source=source, ingested=Instant(20))
+        assert _now([runs, lost]) == ("unknown", "connection lost", 20)
+        assert _now([runs, lost, _state(15, "running")]) == ("running", "", 10)
+        assert _now([runs, lost, runs_again]) == ("running", "", 30)
+    other = ConnectionLost(t=Instant(20), id="l", source="another", ingested=Instant(20))
+    assert _now([runs, other]) == ("running", "", 10)
+    assert _now([runs, _state(20, "unavailable")]) == ("unavailable", "", 20)
+
+
+def test_while_the_collector_was_dead_a_machine_is_unknown_now() -> None:
+    def tick(t: int, since: int) -> ClockTicked:
+        return ClockTicked(t=Instant(t), id=f"t{t}", since={"plc": Instant(since)}, ingested=Instant(t))
+
+    ticks: list[Event] = [_state(10, "running"), tick(20, 5), tick(60, 50)]
+    assert _now(ticks) == ("unknown", "connection lost", 20)
+    assert _now([*ticks, _state(65, "stopped")]) == ("stopped", "", 65)

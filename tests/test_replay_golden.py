@@ -20,7 +20,7 @@ GOLDEN = {
     "anomaly": "3973a9c2c111b336ed1513afc471fa720d7ce79983ed6ea40b0f0fced10e2a5c",
     "command": "80f38caf5ac7c274db1b9a8f72e5974a2aae2862f3f728d5339e62d595965492",
     "machine": "51bd87c0b47a33eabd61c547056df5edb64adc535f82ef856a91f3e2adf0ef88",
-    "machine_now": "e6e3b4cfbeaf0506803663592b24516ebd63b27a290c1144b47fffd0aa754107",
+    "machine_now": "1733ef28abcaa8b98616dbc4b4b331f7139d3ded858a63ba07133e637aeaf34c",
     "oee_bucket": "330c1c9af4b404308a27722a611fe5fd150edf8f8265df924ef6bde4e163bc8d",
     "oee_hour": "e4241dfc0aa72e50498c87550f43fab4269174e9a63904d686c68731ca98ba36",
     "oee_shift": "08d389b429bfcca5ba2bdee3c7010eabcc28587ade4a127bca44b5fef1449061",
@@ -33,7 +33,7 @@ GOLDEN = {
     "signal_rollup": "c9b4a51a65e4437151796fec86c4e8cd5fb4aad5cef3039403744f194b901284",
     "signal_unit": "c2b803271bb2ca514b6f71c36f31ae6038aba43e43171e28f0bf77e55a9ba6b6",
     "source_audit": "80cbdd1effc941e02cf4a3d83aadde193be8e79189ed0823b483bd3f203e397b",
-    "state_interval": "c1eab00498832059b952ab9926e6c20f3b63bb19f550feb5d00616321abfcb65",
+    "state_interval": "8c2ed031aedee84cab3013985bc476a48d5afe17aab97ba0e681ac1a9f46c5df",
     "stop": "c22140da4da940c1aacafc95f903a87e0726f9e65d81f45f6d1d71a08ad9b520",
 }
 """Changes only together with the version of a topology, or with what a read model holds."""

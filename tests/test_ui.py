@@ -21,7 +21,7 @@ from browsing import PHONE, chromium, looking, wide
 from commands import tailrace_json, until
 from seeing import RATIOS, figures_shown, tile
 from tailrace.app.ui_text import number, percent
-from tailrace.schemas.event import IngestQuarantined, StateChanged, Telemetry
+from tailrace.schemas.event import ConnectionLost, IngestQuarantined, StateChanged, Telemetry
 from tailrace.schemas.unit import MINUS
 from ui_plant import HOT, INTO_SHIFT, MACHINES, UNITS, Live, apart, shown, stamped
 
@@ -77,6 +77,19 @@ def test_a_machine_that_breaks_turns_red_at_once(browser: Browser, live: Live) -
         expect(page.locator(".counts")).to_contain_text("down")
         live.state("MCH006", "running")
         expect(tile(page, "MCH006")).to_have_class("tile is-run")
+
+
+def test_a_machine_that_nobody_sees_is_unknown_and_says_why(browser: Browser, live: Live) -> None:
+    with looking(browser, live.url) as page:
+        expect(tile(page, "MCH004")).to_have_class("tile is-run")
+        live.say(stamped(ConnectionLost, machine="MCH004", source="line"))
+        expect(tile(page, "MCH004")).to_have_class("tile is-unknown")
+        expect(tile(page, "MCH004").locator(".tile-state")).to_contain_text("connection lost")
+        (item,) = [item for item in rest(live, "machines")["items"] if item["machine"] == "MCH004"]
+        assert (item["state"], item["category"], item["why"]) == ("unknown", "unknown", "connection lost")
+        live.state("MCH004", "running")
+        expect(tile(page, "MCH004")).to_have_class("tile is-run")
+        expect(tile(page, "MCH004").locator(".tile-state")).not_to_contain_text("connection lost")
 
 
 def test_long_words_stay_on_the_line_of_their_tile(browser: Browser, live: Live) -> None:

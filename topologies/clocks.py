@@ -32,7 +32,10 @@ in (ns; where the word says unknown, when what ends it must have come in at the 
 SKEW = 5 * MINUTE
 """A clock that is further ahead of the collector's is refused when it comes in (schemas/line.py)."""
 
-UNKNOWN_WORDS = frozenset({"unknown", "offline", "unavailable"})
+LOST = "connection lost"
+"""The word of a machine that nobody watches: its state is unknown, and this is why."""
+
+UNKNOWN_WORDS = frozenset({"unknown", "offline", "unavailable", LOST})
 """State words, in lower case, that say that nobody knows."""
 
 _LONG_AGO = -(2**62)

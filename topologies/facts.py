@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tailrace.schemas import event
 from tailrace.topologies import marks, watching
-from tailrace.topologies.clocks import UNKNOWN_WORDS
+from tailrace.topologies.clocks import LOST, UNKNOWN_WORDS
 from tailrace.topologies.interval import up_at
 from tailrace.topologies.machine import NOTHING, Machine, Touched, join
 from tailrace.topologies.plan import NONE, Plan, since
@@ -23,9 +23,6 @@ from tailrace.topologies.series import T
 from tailrace.topologies.steps import FOREVER
 
 Fact = tuple[int, Callable[[], Touched]]
-
-LOST = "unknown"
-"""The state of a machine that nobody watches."""
 
 ROW_BITS = 10
 """A row of a frame has position << ROW_BITS | row as its place in the log."""

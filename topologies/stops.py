@@ -38,6 +38,7 @@ from tailrace.schemas.stop import (
 )
 from tailrace.topologies import facts, marks
 from tailrace.topologies.cells import Cells, Output
+from tailrace.topologies.clocks import LOST
 from tailrace.topologies.downs import Down, stops
 from tailrace.topologies.interval import Stretch, begin_of, end_of, stretches
 from tailrace.topologies.machine import Machine, Touched
@@ -57,7 +58,7 @@ class Stops:
     """The topology: name, version, and a state from its pages."""
 
     name = "stops"
-    version = 2
+    version = 3
 
     def restore(self, marks: Mapping[str, int], load: Load) -> StopsState:
         """The state whose pages `load` gives; marks: highest n by machine."""
@@ -157,9 +158,10 @@ class _Cell:
             here = new or old
             assert here is not None
             end = None if new and new.end == FOREVER else new.end if new else start
-            said = StateInterval(
-                start=start, end=end, state=self._word(here.word), category=_WORDS[CATEGORIES[here.category]]
-            )
+            word = self._word(here.word)
+            state, why = ("unknown", LOST) if word == LOST else (word, "")
+            category = _WORDS[CATEGORIES[here.category]]
+            said = StateInterval(start=start, end=end, state=state, category=category, why=why)
             self._out.append(Output(INTERVAL, 1, cause, encode(said)))
 
     def _say_stops(self, lo: int, hi: int, found: Sequence[Down], cause: int) -> None:
