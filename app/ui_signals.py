@@ -78,10 +78,11 @@ def trend(items: Sequence[RollupItem], start: int, end: int, step: int) -> Marku
     values = [value for _, value in points]
     low, high = min(values), max(values)
     path: list[str] = []
-    before = start - 10 * step
+    before: int | None = None
     for t, value in points:
         x, y = 100 * (t - start) / (end - start), 22 - 20 * (value - low) / (high - low) if high > low else 12.0
-        path.append(f"{'M' if t - before > 2 * step * every else 'L'}{x:.2f} {y:.2f}")
+        apart = before is None or t - before > 2 * step * every
+        path.append(f"{'M' if apart else 'L'}{x:.2f} {y:.2f}")
         before = t
     return html(
         '<svg viewBox="0 0 100 24" preserveAspectRatio="none" role="img" aria-label="{}"><path d="{}"/></svg>',

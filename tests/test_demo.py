@@ -130,7 +130,7 @@ def test_it_says_what_it_started_where_the_data_lies_and_what_to_try(demo: Runni
     assert found["machines"] == MACHINES
     received = {each["source"]: each["received"] for each in found["sources"]}
     assert received["history"] > 8 * (DAYS - 1) * 1440
-    until(lambda: len(asked("status", "--dir", demo.directory)["sources"]) == 3, "both protocols are heard")
+    until(lambda: len(asked("status", "--dir", demo.directory)["sources"]) == 3, "both protocols are heard", READY_S)
 
 
 def test_the_floor_is_live(browser: Browser, url: str) -> None:
@@ -139,9 +139,9 @@ def test_the_floor_is_live(browser: Browser, url: str) -> None:
         expect(page.locator(".tile .big")).to_have_count(8)
         expect(page.locator(".backlog-in")).to_have_count(0)
         heard = rest(url, "signals?machine=MCH008")["items"][0]
-        until(lambda: rest(url, "signals?machine=MCH008")["items"][0]["t"] > heard["t"], "MQTT brings more")
+        until(lambda: rest(url, "signals?machine=MCH008")["items"][0]["t"] > heard["t"], "MQTT brings more", READY_S)
         heard = rest(url, "signals?machine=MCH003")["items"][0]
-        until(lambda: rest(url, "signals?machine=MCH003")["items"][0]["t"] > heard["t"], "OPC UA brings more")
+        until(lambda: rest(url, "signals?machine=MCH003")["items"][0]["t"] > heard["t"], "OPC UA brings more", READY_S)
         picture(page, "floor")
 
 
@@ -169,7 +169,7 @@ def an_ended_stop(demo: Running, url: str, page: Page) -> dict[str, Any]:
 
     if not found():
         do(demo, "break", "MCH006", "--minutes", 0.2)
-        until(found, "a stop came and went", 60)
+        until(found, "a stop came and went", READY_S)
     return found()[0]
 
 
@@ -278,9 +278,9 @@ def test_a_broker_that_is_killed_is_started_again_and_nothing_is_lost(demo: Runn
         return str(rest(url, "signals?machine=MCH010")["items"][0]["t"])
 
     os.kill(int((demo.directory / "broker" / "mosquitto.pid").read_text()), signal.SIGKILL)
-    until(lambda: "broker: mosquitto ended (code -9); starting it again" in demo.said(), "it is noticed")
+    until(lambda: "broker: mosquitto ended (code -9); starting it again" in demo.said(), "it is noticed", READY_S)
     before = heard()
-    until(lambda: heard() > before, "messages come again", 60)
+    until(lambda: heard() > before, "messages come again", READY_S)
     (source,) = [each for each in rest(url, "status")["sources"] if each["source"] == "assembly"]
     assert source["received"] == source["appended"] + source["duplicate"] and not source["quarantined"]
 
@@ -329,7 +329,7 @@ def test_started_again_it_goes_on_and_history_is_not_made_twice(demo: Running) -
         (history,) = [each for each in rest(url, "status")["sources"] if each["source"] == "history"]
         assert history["duplicate"] == history["quarantined"] == 0
         heard = rest(url, "signals?machine=MCH004")["items"][0]["t"]
-        until(lambda: rest(url, "signals?machine=MCH004")["items"][0]["t"] > heard, "machines speak again", 60)
+        until(lambda: rest(url, "signals?machine=MCH004")["items"][0]["t"] > heard, "machines speak again", READY_S)
     finally:
         again.end(signal.SIGINT)
         assert again.process.returncode == 0 and "Traceback" not in again.said()

@@ -228,5 +228,7 @@ def test_a_course_has_gaps_where_nothing_was_read() -> None:
     made = trend([item(t, float(n % 3)) for n, t in enumerate(times)], NOW - 8 * HOUR, NOW, 2 * MINUTE)
     assert made.count("M") == 2
     assert made.count("L") == 19
+    whole = [NOW - 8 * HOUR + n * MINUTE for n in range(480)]
+    assert 'd="M' in trend([item(t, float(n % 3)) for n, t in enumerate(whole)], NOW - 8 * HOUR, NOW, 2 * MINUTE)
     assert trend([item(NOW, 1.0)], NOW - HOUR, NOW, MINUTE) == ""
     assert "nan" not in trend([item(t, 5.0) for t in times], NOW - 8 * HOUR, NOW, MINUTE)
