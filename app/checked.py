@@ -151,6 +151,9 @@ def _legal(kind: type, value: Any, path: Path, *, keys: bool = False) -> list[st
         return [str(word) for word in info.values]
     parent = _type_at(kind, value, path[:-1], choose=False) if path else info
     members = parent.types if isinstance(parent, inspect.UnionType) else ()
+    own = _type_at(kind, value, path, choose=False)
+    if isinstance(own, inspect.UnionType):
+        return [str(word) for each in own.types if isinstance(each, inspect.LiteralType) for word in each.values]
     return [str(each.tag) for each in members if isinstance(each, inspect.StructType) and each.tag is not None]
 
 

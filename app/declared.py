@@ -1,4 +1,4 @@
-"""What a plant file says of machines, calendars and definitions, as events, when it differs from what the last `up` said.
+"""What a plant file says of machines, calendars, definitions, reasons, as events, when it is not what the last `up` said.
 
 Rules: what is said is remembered in the data folder by content, so starting again says nothing new. A version of a
 definition means one thing for ever: another content under the same version is refused.
@@ -12,16 +12,18 @@ from pathlib import Path
 
 import msgspec
 
-from tailrace.app import calendar_events, durable
+from tailrace.app import calendar_events, durable, reason_settings
 from tailrace.app.settings import Plant
 from tailrace.projections.oee_definition import BUILT_IN, VERSION
 from tailrace.schemas import codec
 from tailrace.schemas.errors import InvalidSettings
-from tailrace.schemas.event import OWN, AnyEvent, DefinitionSet, MachineRegistered
+from tailrace.schemas.event import OWN, AnyEvent, DefinitionSet, MachineRegistered, ReasonsSet
 from tailrace.schemas.instant import EARLIEST, Instant
+from tailrace.schemas.reason import DEFAULT
 from tailrace.schemas.record import Record
 
 FILE = "up.json"
+REASONS = "reasons"
 
 
 class Declared(msgspec.Struct, frozen=True):
@@ -49,7 +51,7 @@ def declare(plant: Plant, before: Declared, now: int) -> tuple[list[Record], Dec
     """Records of what is new, and what is to be remembered once they are in the log. Raises InvalidSettings."""
     records: list[Record] = []
     said = dict(before.said)
-    for name, event in (*_events(plant, Instant(now)), *calendar_events.events(plant, before.said, now)):
+    for name, event in (*_events(plant, before.said, Instant(now)), *calendar_events.events(plant, before.said, now)):
         content = _hash(event)
         if said.get(name) != content:
             said[name] = content
@@ -58,7 +60,7 @@ def declare(plant: Plant, before: Declared, now: int) -> tuple[list[Record], Dec
     return records, Declared([each.name for each in plant.sources], said, _meanings(plant, before.meanings))
 
 
-def _events(plant: Plant, t: Instant) -> Iterator[tuple[str, AnyEvent]]:
+def _events(plant: Plant, said: Mapping[str, str], t: Instant) -> Iterator[tuple[str, AnyEvent]]:
     for each in plant.definitions:
         yield (
             f"definition:{each.name}@{each.version}",
@@ -83,6 +85,8 @@ def _events(plant: Plant, t: Instant) -> Iterator[tuple[str, AnyEvent]]:
                 definition=machine.definition, counters=machine.counters, units=machine.units,
             ),
         )  # fmt: skip
+    if plant.reasons or REASONS in said:
+        yield REASONS, ReasonsSet(t=t, reasons=reason_settings.leaves(plant.reasons) or list(DEFAULT))
 
 
 def _meanings(plant: Plant, before: Mapping[str, str]) -> dict[str, str]:

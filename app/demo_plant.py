@@ -18,6 +18,7 @@ import msgspec
 import yaml
 
 from tailrace.app import durable
+from tailrace.app.demo_reasons import REASONS
 from tailrace.connectors import log_sqlite_file
 from tailrace.connectors.log_sqlite_file import EVENTS_FILE
 from tailrace.connectors.log_sqlite_reader import LogReader
@@ -156,6 +157,7 @@ def plant_text(plant: Plant, opcua_url: str, mqtt_url: str, mqtt_version: str = 
         "data": ".",
         "machines": {name: _machine(plant, name) for name in plant.machines},
         "definitions": [{"name": DEFINITION, "version": 1}],
+        "reasons": REASONS,
         "sources": [_opcua(plant, opcua_url), _mqtt(plant, mqtt_url, mqtt_version)],
     }
     return HEAD + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)

@@ -11,8 +11,9 @@ from typing import Annotated, Any
 
 import msgspec
 
-from tailrace.app import calendar_checks, zones
+from tailrace.app import calendar_checks, reason_settings, zones
 from tailrace.app.checked import convert, located, nearest
+from tailrace.app.reason_settings import ReasonGroup
 from tailrace.app.yaml_lines import Document
 from tailrace.app.yaml_lines import Path as Place
 from tailrace.connectors.kafka_settings import KafkaSettings
@@ -96,7 +97,7 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class Plant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A plant file. data: the data folder, seen from the plant file; `--dir` goes before it. Absent: ./tailrace-data.
 
-    log: where the log is when it is not in the data folder.
+    log: where the log is when it is not in the data folder. reasons: what people choose from for a stop; absent: a usual tree.
     """
 
     site: Site
@@ -105,6 +106,7 @@ class Plant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     lines: dict[str, Line] = {}
     calendars: list[Calendar] = []
     definitions: list[Definition] = []
+    reasons: list[ReasonGroup] = []
     sources: list[SourceSettings] = []
     log: KafkaSettings | None = None
 
@@ -166,6 +168,8 @@ def _problems(plant: Plant) -> list[tuple[Place, str]]:
                 (("definitions", i), f"expected valid_from for version {each.version}: from when it holds; add it")
             )
     found += calendar_checks.problems(plant)
+    lines = {machine.line for machine in plant.machines.values()} | plant.lines.keys()
+    found += reason_settings.problems(plant.reasons, plant.machines.keys(), lines - {""})
     found += _repeated("definitions", [f"{each.name}@{each.version}" for each in plant.definitions])
     found += _repeated("sources", [each.name for each in plant.sources])
     return found

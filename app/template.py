@@ -45,6 +45,26 @@ definitions:
       state_map:                  # state words that are not known by themselves
         warmup: setup             # run | unplanned | setup | planned_stop | unknown
 
+reasons:                          # what people choose from for a stop; docs/stops.md has the six big losses
+  - name: Failure
+    category: unplanned           # of all in it: run | unplanned | setup | planned_stop | unknown
+    loss: equipment_failure       # setup_adjustments | idling_minor_stops | reduced_speed | process_defects | reduced_yield
+    reasons:
+      - name: Mechanical fault
+      - name: Electrical fault
+      - {name: Tool breakage, machines: [MCH001]}   # offered for this machine only; also lines: [Line 1]
+  - name: Setup
+    category: setup
+    loss: setup_adjustments
+    reasons: [{name: Changeover}, {name: Adjustment}, {name: Warm-up, loss: reduced_yield}]
+  - name: Waiting
+    category: unplanned
+    loss: idling_minor_stops
+    reasons: [{name: No material}, {name: Material jam}, {name: Blocked downstream}]
+  - name: Planned
+    category: planned_stop        # no loss of its own
+    reasons: [{name: Break}, {name: Maintenance}, {name: No order}]
+
 sources:
   - kind: opcua
     name: line1

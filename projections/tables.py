@@ -150,6 +150,21 @@ command = sa.Table(
     _column("revision", INT64, "the revision that stood when it was judged"),
 )
 
+reason = sa.Table(
+    "reason",
+    metadata,
+    _column("said", TEXT, "id of the reasons.set event that says so", key=True),
+    _column("reason", KEY, "what a person chooses", key=True),
+    _column("t_ns", INT64, "when it was said, ns UTC; the rows of the latest stand"),
+    _column("n", INT64, "its place in the tree, from 1"),
+    _column("path", TEXT, "JSON list of the groups that it stands in, the outermost first"),
+    _column("category", KEY, "category of a stop for this reason"),
+    sa.Column("loss", KEY, comment="which of the six big losses; null = by category and length"),
+    _column("machines", TEXT, "JSON list of machines for which it is offered, [] with no lines = all"),
+    _column("lines", TEXT, "JSON list of lines for which it is offered"),
+)
+"""Every tree of reasons that was ever said."""
+
 relation = sa.Table(
     "relation",
     metadata,

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from tailrace.schemas.instant import Instant, Span
+from tailrace.schemas.reason import StopReason
 
 Category = Literal["run", "unplanned", "setup", "planned_stop", "planned", "unknown"]
 CounterName = Literal["total", "good", "reject"]
@@ -167,6 +168,13 @@ class DefinitionSet(Event, frozen=True, kw_only=True, tag="definition.set"):
     policy: Policy = Policy()
     valid_from: Instant | None = None
     default: bool = False
+    by: str = ""
+
+
+class ReasonsSet(Event, frozen=True, kw_only=True, tag="reasons.set"):
+    """The reasons that a plant offers for stops, all of them: the latest t stands."""
+
+    reasons: list[StopReason]
     by: str = ""
 
 
@@ -385,6 +393,7 @@ AnyEvent = (
     | StopMerged
     | CalendarSet
     | DefinitionSet
+    | ReasonsSet
     | ModelSet
     | MachineRegistered
     | RelationSet
@@ -419,7 +428,7 @@ SITE_WIDE = frozenset({"definition.set", "model.set", "clock.ticked"})
 NO_MACHINE = SITE_WIDE | frozenset(
     {
         "ingest.quarantined", "source.accounted", "connection.lost", "connection.restored", "gap.detected",
-        "bom.set", "calendar.set", "quality.recorded", "alarm.acknowledged", "alarm.shelved", "approval.decided",
+        "bom.set", "calendar.set", "reasons.set", "quality.recorded", "alarm.acknowledged", "alarm.shelved", "approval.decided",
         "command.requested", "parking.released", "workorder.released", "workorder.cancelled",
         "effect.attempted", "effect.done", "effect.failed", "effect.unknown",
     }

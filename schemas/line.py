@@ -35,11 +35,13 @@ from tailrace.schemas.event import (
     ProductChanged,
     QualityRecorded,
     ReasonAssigned,
+    ReasonsSet,
     StopMerged,
     StopSplit,
     Telemetry,
 )
 from tailrace.schemas.instant import MINUTE, SECOND, Instant, Span, format_instant, parse_instant, parse_span
+from tailrace.schemas.reason import repeated
 from tailrace.schemas.refusal import explained
 
 AHEAD_MAX = 5 * MINUTE
@@ -224,6 +226,19 @@ def _reason(event: ReasonAssigned) -> None:
             )
 
 
+def _reasons(event: ReasonsSet) -> None:
+    if not event.reasons:
+        raise InvalidEvent("expected a reason or more in reasons, got none")
+    for each in event.reasons:
+        if not each.reason:
+            raise InvalidEvent("expected a name of the reason, got none")
+        for name in (each.reason, *each.path):
+            _key("reason", name)
+    twice = repeated(event.reasons)
+    if twice is not None:
+        raise InvalidEvent(f"expected each reason once, got {twice!r} again")
+
+
 def _split(event: StopSplit) -> None:
     if not event.stop:
         raise InvalidEvent("expected the id of a stop in stop, got none")
@@ -252,7 +267,7 @@ def _calendar(event: CalendarSet) -> None:
 
 _CHECKS: dict[type, Any] = {
     Telemetry: _telemetry, CounterRead: _counter, PartsCounted: _parts, ProductChanged: _product,
-    ReasonAssigned: _reason, StopSplit: _split, StopMerged: _merged,
+    ReasonAssigned: _reason, ReasonsSet: _reasons, StopSplit: _split, StopMerged: _merged,
     CalendarSet: _calendar, DefinitionSet: _definition, MachineRegistered: _machine,
     BomSet: _bom, QualityRecorded: _quality,
     ModelSet: _free, ApprovalDecided: _free, CommandRequested: _free, ParkingReleased: _free,

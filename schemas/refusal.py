@@ -7,18 +7,24 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
 from tailrace.schemas.event import TYPES, Counter, Interval, Policy
+from tailrace.schemas.reason import StopReason
 
 _TYPE = re.compile(r"Invalid value '(?P<got>.*)' - at `\$\.type`", re.DOTALL)
 _FIELD = re.compile(r"Object contains unknown field `(?P<got>[^`]*)`(?P<where>.*)", re.DOTALL)
 _WORD = re.compile(r"Invalid enum value (?P<got>.*) - at (?P<where>.*)", re.DOTALL)
 _NAME = re.compile(r"\.(\w+)")
-_NESTED: dict[str, type[msgspec.Struct]] = {"intervals": Interval, "policy": Policy, "counters": Counter}
+_NESTED: dict[str, type[msgspec.Struct]] = {
+    "intervals": Interval,
+    "policy": Policy,
+    "counters": Counter,
+    "reasons": StopReason,
+}
 _TAG = re.compile(rb'"type"\s*:\s*"([\w.]+)"')
 SHOWN = 80
 
@@ -31,7 +37,8 @@ def explained(message: str, line: bytes) -> str:
         known = _fields_at(match["where"], line)
         return f"expected a known field{_nearest(match['got'], known)}, got {match['got'][:SHOWN]!r}{match['where']}"
     if match := _WORD.fullmatch(message):
-        words = _WORDS.get((_NAME.findall(match["where"]) or [""])[-1], ())
+        names = _NAME.findall(match["where"]) or [""]
+        words = (_REASON_WORDS if "reasons" in names[:-1] else _WORDS).get(names[-1], ())
         return f"expected one of {', '.join(words)}, got {match['got'][:SHOWN]} at {match['where']}"
     if message.startswith(("JSON is malformed", "Input data was truncated")):
         return f"expected one JSON object, got {line[:SHOWN]!r} ({message})"
@@ -59,10 +66,11 @@ def _literals(kind: Any) -> Iterator[str]:
         yield from _literals(inner)
 
 
-_STRUCTS: tuple[type[msgspec.Struct], ...] = (*TYPES.values(), Interval, Policy)
-_WORDS = {
-    field.encode_name: tuple(_literals(field.type))
-    for struct in _STRUCTS
-    for field in msgspec.structs.fields(struct)
-    if any(_literals(field.type))
-}
+def _words(structs: Iterable[type[msgspec.Struct]]) -> dict[str, tuple[str, ...]]:
+    """The words of every field that takes no other, by its name."""
+    fields = [field for struct in structs for field in msgspec.structs.fields(struct)]
+    return {field.encode_name: found for field in fields if (found := tuple(_literals(field.type)))}
+
+
+_WORDS = _words((*TYPES.values(), Interval, Policy))
+_REASON_WORDS = _words([StopReason])

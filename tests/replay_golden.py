@@ -18,8 +18,9 @@ import replay_plant
 from tailrace.app import compose
 from tailrace.projections import digest
 from tailrace.schemas import codec, line
-from tailrace.schemas.event import OWN, RelationSet, SourceAccounted
+from tailrace.schemas.event import OWN, ReasonsSet, RelationSet, SourceAccounted
 from tailrace.schemas.instant import Instant
+from tailrace.schemas.reason import DEFAULT
 from tailrace.schemas.record import Record
 
 EVENTS = Path(__file__).with_suffix(".jsonl")
@@ -27,16 +28,19 @@ EVENTS = Path(__file__).with_suffix(".jsonl")
 
 
 def records() -> list[Record]:
-    """The log of the plant: the file, who feeds whom, an account of a source, and what another release wrote, which parks."""
+    """The log of the plant: the file, who feeds whom, what people choose from, an account of a source, and what another release
+    wrote, which parks."""
     events = [line.parse(text) for text in EVENTS.read_bytes().splitlines()]
     t = Instant(10**18)
     note = SourceAccounted(t=t, ingested=t, id="a1", source="floor", received=1, appended=0, duplicate=0, quarantined=1)
     way = RelationSet(machine="OEE1", t=t, ingested=t, id="w1", relation="feeds", other="OEE2")
+    tree = ReasonsSet(t=t, ingested=t, id="r1", reasons=list(DEFAULT))
     last = codec.record_of(msgspec.structs.replace(events[-1], id="newer", machine="OEE2", ingested=t))
     return [
         *harness.records(events, random.Random(1)),
         codec.record_of(way),
         codec.record_of(note, source=OWN),
+        codec.record_of(tree),
         msgspec.structs.replace(last, type="state.dreamt"),
     ]
 

@@ -67,7 +67,7 @@ def test_events_md_has_every_field_with_its_type(name: str) -> None:
     assert ("may have no machine" in text) == (name in NO_MACHINE - SITE_WIDE)
 
 
-@pytest.mark.parametrize("name", ["Interval", "Gap", "Policy", "Counter"])
+@pytest.mark.parametrize("name", ["Interval", "Gap", "Policy", "Counter", "StopReason"])
 def test_events_md_has_the_parts_of_events(name: str) -> None:
     text = (ROOT / "docs" / "events.md").read_text()
     kind = {each.cls.__name__: each for each in _structs()}[name]
@@ -89,7 +89,7 @@ def _structs() -> list[inspect.StructType]:
 def test_plant_md_names_every_field() -> None:
     text = (ROOT / "docs" / "plant.md").read_text()
     types = settings.schema()["$defs"]
-    for name in ("Plant", "Site", "Machine", "Line", "Counter", "Definition", "PlantPolicy"):
+    for name in ("Plant", "Site", "Machine", "Line", "Counter", "Definition", "PlantPolicy", "ReasonGroup"):
         for field in types[name]["properties"]:
             assert re.search(rf"[`. ]{field}`|^### .*\b{field}\b", text, flags=re.MULTILINE), f"{name}.{field}"
 

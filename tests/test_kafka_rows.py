@@ -36,8 +36,9 @@ from tailrace.projections import digest
 from tailrace.projections.store_sqlite import SqliteStore
 from tailrace.schemas import codec
 from tailrace.schemas.errors import Unavailable
-from tailrace.schemas.event import MachineRegistered
+from tailrace.schemas.event import MachineRegistered, ReasonsSet
 from tailrace.schemas.instant import DAY, HOUR, SECOND, Instant
+from tailrace.schemas.reason import DEFAULT
 from tailrace.schemas.record import Record
 
 PLANT = """
@@ -63,7 +64,7 @@ def history(folder: Path, span: int) -> None:
         log = compose.SqliteLog(folder / compose.EVENTS_FILE)
         source = History(Plant(Identity(seed=3, began=NOW - span, machines=8)), lambda: NOW)
         await Ingest(source, log, clock=lambda: NOW, token="t", site="Demo Plant").run()
-        await log.append([_moved(), _newer()])
+        await log.append([_moved(), _newer(), _offered()])
         await log.close()
 
     folder.mkdir()
@@ -83,6 +84,12 @@ def _moved() -> Record:
         id="moved", machine="MCH004", t=Instant(NOW), ingested=Instant(NOW), area="Yard", line="Line 9", units={"CO2Level": "%"}
     )  # fmt: skip
     return codec.record_of(event, source="people")
+
+
+def _offered() -> Record:
+    return codec.record_of(
+        ReasonsSet(id="tree", t=Instant(NOW), ingested=Instant(NOW), reasons=list(DEFAULT)), source="people"
+    )
 
 
 def _newer() -> Record:

@@ -7,7 +7,7 @@ import time
 import zlib
 from collections.abc import Iterator, Mapping
 from types import UnionType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 import numpy as np
@@ -109,7 +109,7 @@ def _any(kind: Any, depth: int = 0) -> st.SearchStrategy[Any]:
     origin, inner = get_origin(kind), get_args(kind)
     if origin is Literal:
         return st.sampled_from(inner)
-    if origin is UnionType:
+    if origin in (UnionType, Union):
         return st.one_of(*(_any(each) for each in inner))
     if origin is list:
         return st.lists(_any(inner[0]), max_size=3)
