@@ -8,7 +8,9 @@ Rules
 3. Where it goes on is written after what it stands for, so a start may bring records again: they are known by their ids, and
    those without one by what is behind the end that was written.
 4. A record that is not the one that was followed is another log: nothing is taken of it.
-5. A fan-out that a crash left incomplete would hold up every partition; it is finished here once it has lasted COPIES_S.
+5. What a log of its own would refuse parks its machine here too, and a second content of an id is quarantined in the log on Kafka
+   (app/followed.py); neither holds up others.
+6. A fan-out that a crash left incomplete would hold up every partition; it is finished here once it has lasted COPIES_S.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from typing import Any
 
 import msgspec
 
-from tailrace.app import kafka_folder
+from tailrace.app import followed, kafka_folder
 from tailrace.app.kafka_folder import KafkaFolder
 from tailrace.connectors import kafka_topics
 from tailrace.connectors.archive import Sealed
@@ -132,9 +134,8 @@ class Following:
                 await asyncio.wait_for(self._poke.wait(), LOOK_S)
 
     async def _take(self, records: Sequence[Record], order: Order, again: Counter[bytes]) -> None:
-        known = [msgspec.structs.replace(record, position=0) for record in records]
-        fresh = [record for record in known if not (again and _taken(again, record_hash(record)))]
-        end = (await self._here.append(fresh)).last if fresh else self._folder.end
+        fresh = [record for record in records if not (again and _taken(again, _hash_here(record)))]
+        end = await self._keep(fresh) if fresh else self._folder.end
         hashes = [
             record_hash(last) if last else before
             for last, before in zip(order.lasts, self._folder.hashes, strict=True)
@@ -142,6 +143,17 @@ class Following:
         self._folder = msgspec.structs.replace(self._folder, places=order.places, hashes=hashes, end=end)
         self._moved.set()
         self._moved = asyncio.Event()
+
+    async def _keep(self, records: Sequence[Record]) -> int:
+        """Appends to events.db, and tells the log on Kafka what came again with other content; gives the end here."""
+        try:
+            receipt = await self._here.append([_placeless(record) for record in records])
+        except InvalidEvent:
+            receipt = await self._here.append([followed.kept(_placeless(record)) for record in records])
+        said = followed.notes(records, receipt.conflicts, self._settings.partitions)
+        if said:
+            await self.log.append(said)
+        return receipt.last
 
     def _save(self) -> None:
         if self._folder != self._written:
@@ -166,7 +178,7 @@ class Following:
         found: Counter[bytes] = Counter()
         for record in await self._here.read(self._folder.end, AGAIN_MAX):
             if not record.first_seq and not all(_ids(record)):
-                found[record_hash(msgspec.structs.replace(record, position=0))] += 1
+                found[record_hash(_placeless(record))] += 1
         return found
 
 
@@ -200,6 +212,16 @@ class ThroughKafka:
 
     async def close(self) -> None:
         """Nothing: both logs are their owner's."""
+
+
+def _placeless(record: Record) -> Record:
+    """A record without its place on Kafka: it gets another one here."""
+    return msgspec.structs.replace(record, position=0)
+
+
+def _hash_here(record: Record) -> bytes:
+    """What a record of Kafka is known by in events.db, where it has no id."""
+    return record_hash(followed.kept(_placeless(record)))
 
 
 def _ids(record: Record) -> Sequence[str]:
