@@ -1,17 +1,17 @@
-"""Run time and parts of one machine by minute, from readings in order: what every contender of bench/peers.py folds."""
+"""Run time and parts of one machine by minute, from readings in order: what every peer folds.
+
+Of a library nothing but msgspec is wanted, for a peer may be in an environment of its own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
-from tailrace.schemas import codec
-from tailrace.schemas.event import StateChanged
-from tailrace.schemas.frame import Frame
-from tailrace.schemas.instant import MINUTE
-from tailrace.schemas.record import Record
+MINUTE = 60 * 10**9
+"""In ns, as all times are."""
 
 Item = tuple[int, int | str]
 """A time in ns, and a counter's value or a state."""
@@ -77,19 +77,14 @@ def totals(minutes: Iterable[Minute]) -> Totals:
     return Totals(len(rows), sum(run for _, run, _ in rows), sum(parts for _, _, parts in rows))
 
 
-def said_in(record: Record) -> list[Item]:
-    """The readings of the total counter in a record, or its state; [] for what says neither."""
-    if record.type != "telemetry":
-        return [(int(said.t), said.state) for said in codec.events_of(record) if isinstance(said, StateChanged)]
-    frame = Frame(record.payload)
-    return list(zip(frame.t.tolist(), frame.data(frame.header.counters["total"]).tolist(), strict=True))
+def restored(state: Sequence[Any] | None, t: int) -> Fold:
+    """A fold from what `kept` gave, or a new one that begins at t."""
+    fold = Fold(t)
+    for name, value in zip(Fold.__slots__, state or (), strict=False):
+        setattr(fold, name, value)
+    return fold
 
 
-def messages(record: Record) -> list[Reading]:
-    """The same, each with its values."""
-    if record.type != "telemetry":
-        return [Reading(record.machine, t, said, []) for t, said in said_in(record)]
-    frame = Frame(record.payload)
-    values = zip(*(frame.data(i).tolist() for i in range(8)), strict=True)
-    rows = zip(said_in(record), values, strict=True)
-    return [Reading(record.machine, t, said, list(cells)) for (t, said), cells in rows]
+def kept(fold: Fold) -> list[Any]:
+    """What a fold is, for a store."""
+    return [getattr(fold, name) for name in Fold.__slots__]

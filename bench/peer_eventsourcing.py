@@ -9,7 +9,8 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
 
-from minutes import Fold, Item, Minute, Totals, said_in, totals
+from minutes import Fold, Item, Minute, Totals, totals
+from readings import said_in
 from tailrace.schemas.record import Record
 
 

@@ -24,7 +24,8 @@ import msgspec
 
 from figure import READINGS, cpu, show
 from fold import STEP, records, write
-from minutes import Fold, Minute, Reading, Totals, messages, said_in, totals
+from minutes import Fold, Minute, Reading, Totals, totals
+from readings import messages, said_in
 from tailrace.connectors.log_sqlite import SqliteLog
 from tailrace.schemas import bucket
 from tailrace.schemas.record import Record
