@@ -29,6 +29,9 @@ PAGES_BY_POSITION = """CREATE INDEX IF NOT EXISTS checkpoint_page_position
     ON checkpoint_page (topology, version, position)"""
 """A table with rowids and indices, since pages are too large for the leaves of a table without."""
 
+MADE = {"checkpoint_manifest", "checkpoint_page", "checkpoint_page_name", "checkpoint_page_position"}
+THERE = "SELECT name FROM sqlite_master WHERE name LIKE 'checkpoint%'"
+
 OF = "topology = :topology AND version = :version"
 POSITIONS = f"SELECT position FROM checkpoint_manifest WHERE {OF}"
 BODIES = f"SELECT body FROM checkpoint_manifest WHERE {OF} ORDER BY position DESC"
@@ -54,11 +57,18 @@ class SqliteCheckpoints:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         try:
-            with unit(connection):
-                for statement in (MANIFESTS, PAGES, PAGES_BY_NAME, PAGES_BY_POSITION):
-                    connection.execute(statement)
+            self._make_tables()
         except sqlite3.Error as error:
             raise Unavailable(f"checkpoints cannot be opened: {error}") from error
+
+    def _make_tables(self) -> None:
+        """Where they are there nothing is written: who only reads must not wait for who writes."""
+        there = {name for (name,) in self._connection.execute(THERE)}
+        if there >= MADE:
+            return
+        with unit(self._connection):
+            for statement in (MANIFESTS, PAGES, PAGES_BY_NAME, PAGES_BY_POSITION):
+                self._connection.execute(statement)
 
     async def save(self, manifest: Manifest, pages: Mapping[str, bytes]) -> None:
         of = {"topology": manifest.topology, "version": manifest.version}

@@ -6,18 +6,20 @@ import random
 import sqlite3
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import oee_harness as harness
 import oee_random
+from tailrace.app import compose
 from tailrace.engine.store import Change, Place
 from tailrace.projections import queries
 from tailrace.projections.anomaly import AnomalyRows
 from tailrace.projections.facts import FactRows
 from tailrace.projections.now import NowRows
-from tailrace.projections.pareto import losses
+from tailrace.projections.pareto import items, stretches
 from tailrace.projections.series import rollups
 from tailrace.projections.stops import StopRows
 from tailrace.projections.store_sqlite import SqliteStore
@@ -116,11 +118,10 @@ def test_what_stops_cost_is_what_the_stops_say(connection: sqlite3.Connection, s
             cost = wanted.setdefault((category, reason), [0, 0])
             cost[0] += max(0, min(NOW if ends is None else ends, end) - max(begins, start))
             cost[1] += 1
-    found = losses(connection, NOW, start, end)
-    assert {(loss.category, loss.reason): [round(loss.duration_s * SECOND), loss.stops] for loss in found} == wanted
-    assert [loss.duration_s for loss in found] == sorted((loss.duration_s for loss in found), reverse=True)
-    assert losses(connection, NOW, start, end, machine="M1") == found
-    assert losses(connection, NOW, start, end, machine="M2") == []
+    found = items(stretches(connection, NOW, start, end, ["M1"]), start, end, lambda _, __: 0, {})
+    assert {(each.category, each.reason): [round(each.duration_s * SECOND), each.stops] for each in found} == wanted
+    assert [each.duration_s for each in found] == sorted((each.duration_s for each in found), reverse=True)
+    assert stretches(connection, NOW, start, end, ["M2"]) == []
 
 
 def test_intervals_of_a_window_are_those_with_a_part_in_it(connection: sqlite3.Connection) -> None:
@@ -207,6 +208,14 @@ def test_what_an_alarm_says_has_units_whenever_they_became_known(connection: sql
         "M3": f"defect_ratio is 0_%, usually 1_% ({MINUS}1.0 deviations); Leak is {MINUS}3.5e{MINUS}18, usually 4e{MINUS}18 "
         "(+6.0 deviations)",
     }
+
+
+def test_who_reads_does_not_wait_for_who_writes(tmp_path: Path) -> None:
+    with compose.read_store(tmp_path) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        with compose.read_store(tmp_path) as reader:
+            assert queries.machines(reader).items == []
+        writer.execute("ROLLBACK")
 
 
 @pytest.mark.parametrize("cursor", ["%%%", "AAAA", "", "gqFh"])
