@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from tailrace.connectors import tables_sqlite
 from tailrace.engine.checkpoints import Manifest
 from tailrace.engine.unit import unit
 from tailrace.schemas.errors import StaleWriter, Unavailable
@@ -29,8 +30,13 @@ PAGES_BY_POSITION = """CREATE INDEX IF NOT EXISTS checkpoint_page_position
     ON checkpoint_page (topology, version, position)"""
 """A table with rowids and indices, since pages are too large for the leaves of a table without."""
 
-MADE = {"checkpoint_manifest", "checkpoint_page", "checkpoint_page_name", "checkpoint_page_position"}
-THERE = "SELECT name FROM sqlite_master WHERE name LIKE 'checkpoint%'"
+TABLES = {
+    "checkpoint_manifest": MANIFESTS,
+    "checkpoint_page": PAGES,
+    "checkpoint_page_name": PAGES_BY_NAME,
+    "checkpoint_page_position": PAGES_BY_POSITION,
+}
+
 
 OF = "topology = :topology AND version = :version"
 POSITIONS = f"SELECT position FROM checkpoint_manifest WHERE {OF}"
@@ -57,18 +63,9 @@ class SqliteCheckpoints:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         try:
-            self._make_tables()
+            tables_sqlite.make(connection, TABLES)
         except sqlite3.Error as error:
             raise Unavailable(f"checkpoints cannot be opened: {error}") from error
-
-    def _make_tables(self) -> None:
-        """Where they are there nothing is written: who only reads must not wait for who writes."""
-        there = {name for (name,) in self._connection.execute(THERE)}
-        if there >= MADE:
-            return
-        with unit(self._connection):
-            for statement in (MANIFESTS, PAGES, PAGES_BY_NAME, PAGES_BY_POSITION):
-                self._connection.execute(statement)
 
     async def save(self, manifest: Manifest, pages: Mapping[str, bytes]) -> None:
         of = {"topology": manifest.topology, "version": manifest.version}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from tailrace.connectors import tables_sqlite
 from tailrace.engine.unit import unit
 from tailrace.schemas.errors import SendFailed, Unavailable
 from tailrace.schemas.record import Derived
@@ -32,8 +33,7 @@ class SqliteDerivedLog:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         try:
-            with unit(connection):
-                connection.execute(TABLE)
+            tables_sqlite.make(connection, {"derived": TABLE})
         except sqlite3.Error as error:
             raise Unavailable(f"the derived log cannot be opened: {error}") from error
 

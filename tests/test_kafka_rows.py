@@ -22,7 +22,7 @@ import pytest
 
 from commands import TAILRACE, tailrace, tailrace_json
 from kafka_broker import apart, kafka, unique
-from tailrace.app import compose, kafka_rows, replay
+from tailrace.app import compose, kafka_folder, kafka_rows, replay
 from tailrace.app.settings import load
 from tailrace.connectors.checkpoints_sqlite import SqliteCheckpoints
 from tailrace.connectors.derived_kafka import KafkaDerivedLog
@@ -338,9 +338,12 @@ def test_the_command_follows_and_ends_when_told(known: Known, tmp_path: Path) ->
 
 
 def test_rows_of_another_log_are_refused(known: Known, tmp_path: Path) -> None:
-    """Where that one is shorter, and where it has another record in the place."""
+    """By its name; and where its name is the same, but it is shorter or has another record in the place."""
     made(known.log, tmp_path / "rows")
     other = topics(tmp_path / "plant.yaml")
+    named = tailrace("rows", tmp_path / "plant.yaml", "--dir", tmp_path / "rows", "--once", code=2)
+    assert f"the rows of topics {other.topics}" in _flat(named.stderr)
+    kafka_folder.write(tmp_path / "rows", kafka_folder.KafkaFolder(log=other, has="rows"))
     short = tailrace("rows", tmp_path / "plant.yaml", "--dir", tmp_path / "rows", "--once", code=1)
     assert "made of another log" in _flat(short.stderr)
     append(other, some(known.folder, 500))
