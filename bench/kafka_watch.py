@@ -30,7 +30,8 @@ class Seen(NamedTuple):
     """Minutes between the first that was seen and the last, wall and CPU seconds between, and what was wrong.
 
     missing: minutes that did not come, before the last one of a machine or, where nothing more came, at all; wrong: that came
-    with other figures than the true ones; repeated: that came again.
+    with other figures than the true ones; repeated: that came again. Where a worker sends a batch in no order, as Pathway does,
+    what is missing at the end of a turn that was cut short may be under way.
     """
 
     minutes: int
@@ -76,8 +77,8 @@ class Watch:
 
     @property
     def since_s(self) -> float:
-        """Seconds since the first minute; 0 before it."""
-        return time.perf_counter() - self._marks[0][0] if self._marks else 0.0
+        """Seconds since the first minute; 0 before more have come."""
+        return time.perf_counter() - self._marks[0][0] if len(self._marks) > 1 else 0.0
 
     def _take(self, message: Any) -> None:
         for machine, begun, run, parts in self._rows(message):

@@ -55,7 +55,7 @@ async def main(folder: str, address: str, source: str, out: str, group: str, how
     app = faust.App(
         group, broker=f"kafka://{address}", store="memory://", datadir=folder, web_enabled=False, value_serializer="raw",
         topic_disable_leader=True, topic_partitions=1, topic_replication_factor=1, stream_wait_empty=False,
-        processing_guarantee="at_least_once", broker_commit_interval=1.0,
+        processing_guarantee="at_least_once", broker_commit_interval=1.0, producer_linger=0.05,
     )  # fmt: skip
     into, sink = (app.topic(each, value_type=bytes, value_serializer="raw") for each in (source, out))
     agents = Agents(sink, app.Table("folds", partitions=1, value_type=list) if how == "table" else None)

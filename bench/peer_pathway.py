@@ -15,6 +15,9 @@ import pathway as pw
 
 from minutes import Reading, kept, restored
 
+BACKLOG = 1000
+"""Messages in a batch: it took all of a topic into its first one, and gave nothing until that was done."""
+
 _encode, _decode = msgspec.msgpack.encode, msgspec.msgpack.Decoder(list[Reading]).decode
 State = tuple[bytes, tuple[bytes, ...]]
 """The fold, and the minutes that the latest batch ended."""
@@ -36,8 +39,8 @@ def _order(reading: Reading) -> tuple[int, bool]:
 
 
 @pw.udf
-def machine_of(value: bytes) -> str:
-    return str(_decode(value)[0].machine)
+def machine_of(key: bytes) -> str:
+    return key.decode()
 
 
 @pw.udf
@@ -47,8 +50,10 @@ def ended(state: Any) -> tuple[bytes, ...]:
 
 def main(folder: str, address: str, source: str, out: str, group: str) -> None:
     settings = {"bootstrap.servers": address, "group.id": group, "auto.offset.reset": "earliest"}
-    messages = pw.io.kafka.read(settings, topic=source, format="raw", autocommit_duration_ms=100)
-    keyed = messages.select(messages.data, machine=machine_of(messages.data))
+    messages = pw.io.kafka.read(
+        settings, topic=source, format="raw", autocommit_duration_ms=100, max_backlog_size=BACKLOG
+    )
+    keyed = messages.select(messages.data, machine=machine_of(messages.key))
     folded = keyed.groupby(keyed.machine).reduce(state=pw.reducers.stateful_many(fold)(keyed.data))
     minutes = folded.select(minute=ended(folded.state)).flatten(pw.this.minute)
     pw.io.kafka.write(minutes, settings, out, format="raw", value=minutes.minute)

@@ -39,8 +39,8 @@ BENCH = Path(__file__).parent
 sys.path.insert(0, str(BENCH.parent / "tests"))  # the broker of the tests
 
 ROUNDS = 3
-LIMIT_S = 6.0
-SILENCE_S = 45.0
+LIMIT_S = 4.0
+SILENCE_S = 20.0
 END_S = 20.0
 SHAPES = (Shape("one reading a record", 1, 30_000), Shape("frames of 200", 200, 200_000))
 OURS, EVERY = "tailrace, OEE", "tailrace, every fold"
