@@ -12,35 +12,43 @@ from collections import Counter
 from typing import Any
 
 from markupsafe import Markup
-from nicegui import ui
+from nicegui import events, ui
 
 from tailrace.app.live import Told
 from tailrace.app.ui_alarms import badge
 from tailrace.app.ui_desk import Desk
 from tailrace.app.ui_figures import Shown
 from tailrace.app.ui_glyphs import ORDER, chip, glyph, look
-from tailrace.app.ui_page import frame, link, markup, no_machines
+from tailrace.app.ui_groups import groups
+from tailrace.app.ui_page import DEFINITION, frame, judged, link, markup, no_machines, segment
+from tailrace.app.ui_script import ACT
 from tailrace.app.ui_text import Zone, age, html, instant, joined, measure, no_value, percent
 from tailrace.projections import queries
 from tailrace.schemas.answer import AnomalyItem, MachineItem
 
 NOT_YET = "not known yet"
+GROUPS_S = 2.0
+"""How often lines and plant are asked for; they are worked out anew when they may be (app/ui_groups.py)."""
 
 
 class Floor:
     """One open page."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, desk: Desk, definition: str = "") -> None:
+        self._desk, self._definition = desk, definition
         self._items: dict[str, MachineItem] = {}
         self._tiles: dict[str, Tile] = {}
         self._alarms: dict[str, AnomalyItem] = {}
+        self._first = asyncio.Event()
 
     async def build(self) -> None:
         with frame(self._desk, "Floor", "Floor"):
             with ui.element("div").classes("head"):
                 markup(html("<h1>Floor</h1>"))
                 self._counts = markup(Markup("")).classes("counts muted end")
+            self._choice = markup(Markup("")).classes("judged").on("click", self._judge_by, js_handler=ACT)
+            self._groups = markup(Markup("")).classes("card")
+            self._groups.set_visibility(False)
             self._nothing = markup(Markup("")).classes("card")
             self._grid = ui.element("div").classes("tiles")
         standing = await self._desk.ask(queries.machines, limit=queries.LIMIT_MAX)
@@ -50,6 +58,9 @@ class Floor:
         self._desk.live(self._changed)
         self._desk.while_open(self._figures())
 
+    async def _judge_by(self, event: events.GenericEventArguments) -> None:
+        ui.navigate.to(f"/{judged(str(event.args).removeprefix(DEFINITION))}")
+
     async def _changed(self, batch: list[Told]) -> None:
         self._take([item for name, item in batch if name == "machine"])
         self._ring([item for name, item in batch if name == "anomaly"])
@@ -58,8 +69,28 @@ class Floor:
                 self._desk.figures.touch(item.machine)
 
     async def _figures(self) -> None:
-        with self._desk.figures.watching(self._tiles, lambda shown: self._tiles[shown.machine].figures(shown)):
-            await asyncio.Event().wait()
+        """Figures of tiles and groups, under the definition of the page; one that nobody has set is as if none were."""
+        await self._first.wait()
+        names = await self._desk.definitions(next(iter(self._tiles)))
+        if self._definition not in names:
+            self._definition = ""
+        choice = segment("Judged by", {"": "own", **{name: name for name in names}}, self._definition, DEFINITION)
+        self._choice.content = html('<span class="muted small">Judged by</span>{}', choice)
+        for tile in self._tiles.values():
+            tile.judged_by(self._definition)
+        with self._desk.figures.watching(self._tiles, self._tell, self._definition):
+            await self._together()
+
+    def _tell(self, shown: Shown) -> None:
+        self._tiles[shown.machine].figures(shown)
+
+    async def _together(self) -> None:
+        """OEE of lines and plant, as often as it may be worked out."""
+        while True:
+            found = await self._desk.groups.of(list(self._items.values()), self._definition)
+            self._groups.content = groups(found, self._desk.zone)
+            self._groups.set_visibility(bool(found))
+            await asyncio.sleep(GROUPS_S)
 
     def _take(self, items: list[MachineItem]) -> None:
         for item in items:
@@ -81,24 +112,30 @@ class Floor:
 
     def _add(self, machine: str) -> None:
         with self._grid:
-            tile = self._tiles[machine] = Tile(self._desk, machine)
+            tile = self._tiles[machine] = Tile(self._desk, machine, self._definition)
         at = sorted(self._tiles).index(machine)
         if at < len(self._tiles) - 1:
             tile.element.move(target_index=at)
+        self._first.set()
 
 
 class Tile:
     """One machine on the floor."""
 
-    def __init__(self, desk: Desk, machine: str) -> None:
+    def __init__(self, desk: Desk, machine: str, definition: str) -> None:
         self._desk, self._machine = desk, machine
         self._item: MachineItem | None = None
         self._open: list[AnomalyItem] = []
-        self.element = ui.element("a").props(f'href="{link(machine)}"')
+        self.element = ui.element("a")
+        self.judged_by(definition)
         with self.element:
             self._state = markup(Markup(""))
-            known = desk.figures.known(machine)
+            known = desk.figures.known(machine, definition)
             self._figures = markup(figures(known, desk.zone) if known else _waiting())
+
+    def judged_by(self, definition: str) -> None:
+        """The tile leads to the machine's page under this definition."""
+        self.element.props(f'href="{link(self._machine, definition)}"')
 
     def state(self, item: MachineItem) -> None:
         """What the machine does now."""

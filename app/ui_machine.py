@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import Any
 
 from markupsafe import Markup
@@ -11,13 +10,12 @@ from nicegui import events, ui
 from nicegui.context import context
 
 from tailrace.app.live import Told
-from tailrace.app.oee_query import definitions_of, oee
 from tailrace.app.ui_alarms import alarm, band
 from tailrace.app.ui_desk import Desk
 from tailrace.app.ui_figures import Shown
 from tailrace.app.ui_floor import big, complete, spoken, without
 from tailrace.app.ui_glyphs import glyph, look
-from tailrace.app.ui_page import empty, frame, link, markup, segment
+from tailrace.app.ui_page import DEFINITION, empty, frame, link, markup, segment
 from tailrace.app.ui_reason import ReasonDialog
 from tailrace.app.ui_ribbon import ribbon
 from tailrace.app.ui_script import ACT
@@ -26,10 +24,8 @@ from tailrace.app.ui_stop_list import StopList
 from tailrace.app.ui_text import age, html, instant, joined
 from tailrace.app.ui_waterfall import waterfall
 from tailrace.projections import queries
-from tailrace.projections.oee_definition import BUILT_IN, VERSION
 from tailrace.projections.series import scores
 from tailrace.schemas.answer import MachineItem
-from tailrace.schemas.errors import TailraceError
 from tailrace.schemas.instant import HOUR, SECOND
 
 STOPS, ALARMS = 12, 6
@@ -37,19 +33,15 @@ NO_ALARM = "It is as it usually is, or has not shown 400 readings yet."
 RIBBON_S = 10.0
 """How often the ribbon moves on where nothing happens."""
 
-DEFINITION = "by:"
-"""Stands before a definition in what a click of its button says."""
-
 RATIOS = {"oee": "OEE", "availability": "Availability", "performance": "Performance", "quality": "Quality"}
 
 
 class MachinePage:
     """One open page."""
 
-    def __init__(self, desk: Desk, machine: str) -> None:
-        self._desk, self._machine = desk, machine
+    def __init__(self, desk: Desk, machine: str, definition: str = "") -> None:
+        self._desk, self._machine, self._definition = desk, machine, definition
         self._hours = 8
-        self._definition = ""
         self._names: list[str] = []
         self._shown: Shown | None = None
         self._chosen = asyncio.Event()
@@ -72,7 +64,6 @@ class MachinePage:
         await self._ring()
         self._desk.live(self._changed)
         self._desk.while_open(self._watch())
-        self._desk.while_open(self._judge())
         self._desk.while_open(self._move())
         self._desk.while_open(self._signals.trends())
 
@@ -86,7 +77,7 @@ class MachinePage:
         with ui.element("div").classes("grid2"):
             with ui.element("section").classes("card"):
                 self._figures = markup(html('<div class="empty">Working it out…</div>'))
-                self._figures.on("click", self._judge_by, js_handler=ACT)
+                self._figures.on("click", self._act, js_handler=ACT)
             with ui.element("section").classes("card"):
                 markup(
                     html('<div class="card-head"><h2>Signals</h2><span class="muted small">line: last 8 h</span></div>')
@@ -125,8 +116,14 @@ class MachinePage:
             await self._refresh()
 
     async def _watch(self) -> None:
-        with self._desk.figures.watching({self._machine}, self._account):
-            await asyncio.Event().wait()
+        """Figures under the definition that is chosen; one that nobody has set is as if none were."""
+        while True:
+            self._chosen.clear()
+            self._names = await self._desk.definitions(self._machine)
+            if self._definition not in self._names:
+                self._definition = ""
+            with self._desk.figures.watching({self._machine}, self._account, self._definition):
+                await self._chosen.wait()
 
     async def _move(self) -> None:
         while True:
@@ -169,29 +166,14 @@ class MachinePage:
 
     def _account(self, shown: Shown) -> None:
         self._shown = shown
-        if not self._definition:
-            self._tell(shown, shown.figures, "")
-        if self._definition or not self._names:
+        self._tell(shown, shown.figures, self._definition)
+
+    async def _act(self, event: events.GenericEventArguments) -> None:
+        said = str(event.args)
+        if said.startswith(DEFINITION):
+            self._definition = said.removeprefix(DEFINITION)
+            ui.navigate.history.replace(link(self._machine, self._definition))
             self._chosen.set()
-
-    def _judge_by(self, event: events.GenericEventArguments) -> None:
-        self._definition = str(event.args).removeprefix(DEFINITION)
-        self._chosen.set()
-
-    async def _judge(self) -> None:
-        """Figures under the definition that is chosen, as often as there are new ones."""
-        directory = self._desk.served.directory
-        while True:
-            await self._chosen.wait()
-            self._chosen.clear()
-            shown, definition = self._shown, self._definition
-            if shown is None:
-                continue
-            with suppress(TailraceError):
-                self._names = await asyncio.to_thread(definitions_of, directory, self._machine)
-                window = [(shown.start, shown.end)]
-                (found,) = await asyncio.to_thread(oee, directory, self._machine, window, None, definition or None)
-                self._tell(shown, found, definition)
 
     def _tell(self, shown: Shown, found: dict[str, Any], definition: str) -> None:
         zone = self._desk.zone
@@ -203,8 +185,7 @@ class MachinePage:
         ])  # fmt: skip
         nothing = shown.behind and without(found, "oee", True)
         lines = empty("Not known yet", "History is being worked out.") if nothing else waterfall(found)
-        names = self._names or [f"{name}@{VERSION}" for name in BUILT_IN]
-        choice = segment("Judged by", {"": "own", **{name: name for name in names}}, definition, DEFINITION)
+        choice = segment("Judged by", {"": "own", **{name: name for name in self._names}}, definition, DEFINITION)
         used = ", ".join(found["definition"]) or "the defaults"
         self._figures.content = html(
             '<div class="card-head" data-from="{}" data-to="{}"><h2>Where the time went</h2>'

@@ -15,12 +15,16 @@ from tailrace.app.ui_desk import Desk
 from tailrace.app.ui_glyphs import FAVICON
 from tailrace.app.ui_script import SCRIPT
 from tailrace.app.ui_style import FRAME, TOKENS
+from tailrace.app.ui_style_figures import FIGURES
 from tailrace.app.ui_style_parts import LISTS, MACHINE, TILES
 from tailrace.app.ui_text import html, joined
 
 PAGES = {
     "Floor": "/", "Signals": "/signals", "Stops": "/stops", "Anomalies": "/anomalies", "Sources": "/sources", "Log": "/log",
 }  # fmt: skip
+
+DEFINITION = "by:"
+"""Stands before a definition in what a click of its button says."""
 
 _MOON = Markup(
     '<svg viewBox="0 0 24 24" aria-hidden="true">'
@@ -30,7 +34,7 @@ _MOON = Markup(
 
 def dress() -> None:
     """Puts style and script into every page; once a process."""
-    ui.add_head_html(f"<style>{TOKENS}{FRAME}{TILES}{MACHINE}{LISTS}</style>", shared=True)
+    ui.add_head_html(f"<style>{TOKENS}{FRAME}{TILES}{MACHINE}{LISTS}{FIGURES}</style>", shared=True)
     ui.add_head_html(
         f"<script>{SCRIPT}</script>"
         "<script>(t => document.documentElement.classList.toggle('early-dark', t ? t === 'dark' : "
@@ -63,9 +67,14 @@ def heading(title: str, beside: Markup | str = "") -> None:
     markup(html("<h1>{}</h1>{}", title, beside)).classes("head")
 
 
-def link(machine: str) -> str:
-    """The address of a machine's page."""
-    return f"/machine/{quote(machine, safe='')}"
+def link(machine: str, definition: str = "") -> str:
+    """The address of a machine's page; definition: by which it is judged there, "" = its own."""
+    return f"/machine/{quote(machine, safe='')}{judged(definition)}"
+
+
+def judged(definition: str) -> str:
+    """The end of an address that says by which definition figures are judged; "" = by its own each."""
+    return f"?by={quote(definition, safe='')}" if definition else ""
 
 
 def empty(title: str, words: Markup | str, links: Sequence[tuple[str, str]] = ()) -> Markup:

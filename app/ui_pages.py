@@ -50,12 +50,12 @@ def application(served: Served, site: Site) -> Any:
 
 def _pages(desk: Desk) -> None:
     @ui.page("/")
-    async def floor() -> None:
-        await Floor(desk).build()
+    async def floor(by: str = "") -> None:
+        await Floor(desk, by).build()
 
     @ui.page("/machine/{name:path}")
-    async def machine(name: str) -> None:
-        await MachinePage(desk, name).build()
+    async def machine(name: str, by: str = "") -> None:
+        await MachinePage(desk, name, by).build()
 
     @ui.page("/signals")
     async def signals() -> None:

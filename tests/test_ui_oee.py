@@ -1,0 +1,110 @@
+"""OEE on the pages, in a real browser: definitions, lines and plant, side by side, and what a figure is made of."""
+
+from __future__ import annotations
+
+import re
+import urllib.parse
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Locator, expect
+
+import seeing
+from browsing import PHONE, chromium, looking, picture, wide
+from commands import tailrace_json
+from seeing import RATIOS, figures_shown, tile
+from tailrace.app.ui_text import percent
+from ui_plant import MACHINES, Live, apart, shown
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def live(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    with shown(tmp_path_factory.mktemp("plant")) as plant:
+        yield plant
+        assert "Traceback" not in plant.up.said()
+
+
+def rest(live: Live, **query: str) -> dict[str, Any]:
+    """The one item of `GET /api/v1/oee`."""
+    (item,) = seeing.rest(live.url, f"oee?{urllib.parse.urlencode(query)}")["items"]
+    found: dict[str, Any] = item
+    return found
+
+
+def said(live: Live, *arguments: str) -> dict[str, Any]:
+    """What `tailrace oee` says."""
+    found: dict[str, Any] = apart(tailrace_json, "oee", "--dir", live.directory, *arguments)
+    return found
+
+
+def plain(part: Locator) -> str:
+    return "".join(part.inner_text().split()).rstrip("%")
+
+
+def test_all_tiles_are_judged_by_the_definition_that_is_chosen(browser: Browser, live: Live) -> None:
+    with looking(browser, live.url) as page:
+        expect(page.get_by_role("button", name="own", exact=True)).to_have_attribute("aria-pressed", "true")
+        page.get_by_role("button", name="semi@1").click()
+        page.wait_for_url("**/?by=semi%401")
+        expect(page.get_by_role("button", name="semi@1")).to_have_attribute("aria-pressed", "true")
+        for machine in ("MCH003", "MCH008"):
+            expect(tile(page, machine).locator(".big.figure")).to_be_visible()
+            start, end, ratios = figures_shown(tile(page, machine))
+            found = said(live, "--machine", machine, "--from", start, "--to", end, "--definition", "semi")
+            assert ratios == {name: percent(found[name]) for name in RATIOS}
+        tile(page, "MCH008").click()
+        page.wait_for_url("**/machine/MCH008?by=semi%401")
+        expect(page.locator("[data-definition='semi@1']")).to_contain_text("by semi@1")
+        page.get_by_role("button", name="vorne@1").click()
+        page.wait_for_url("**/machine/MCH008?by=vorne%401")
+        page.reload()
+        expect(page.locator("[data-definition='vorne@1']")).to_contain_text("by vorne@1")
+
+
+def test_a_definition_that_nobody_set_is_as_if_none_was_chosen(browser: Browser, live: Live) -> None:
+    with looking(browser, f"{live.url}?by=nobody%407") as page:
+        expect(page.get_by_role("button", name="own", exact=True)).to_have_attribute("aria-pressed", "true")
+        expect(page.locator(".big.figure")).to_have_count(len(MACHINES))
+
+
+@pytest.mark.parametrize("definition", ["", "vorne@1"])
+def test_lines_and_plant_are_what_command_and_rest_say(browser: Browser, live: Live, definition: str) -> None:
+    judged, by = ({"definition": definition}, f"?by={definition}") if definition else ({}, "")
+    with looking(browser, live.url + by) as page:
+        expect(page.locator("[data-group]")).to_have_count(3)
+        for line in ("", "Line 1", "Line 2"):
+            row = page.locator(f'[data-group="{line}"]')
+            start, end, oee, known, words = row.evaluate(
+                "each => [each.dataset.from, each.dataset.to, each.querySelector('[data-figure=oee]').textContent, "
+                "each.querySelector('[data-figure=completeness]').textContent, each.textContent]"
+            )
+            window = {"from": start, "to": end, **judged}
+            found = rest(live, **window, **({"line": line} if line else {"site": "Plant Nord"}))
+            assert (bare(oee), bare(known)) == (percent(found["oee"]), percent(min(found["completeness"], 0.999)))
+            group = ("--line", line) if line else ("--machines", ",".join(MACHINES))
+            asked = [part for name, value in window.items() for part in (f"--{name}", value)]
+            assert said(live, *group, *asked)["oee"] == found["oee"]
+            assert (found["bottleneck"] in words) if line else ("8 machines, by planned time" in words)
+        picture(page, f"floor-by-{definition or 'own'}")
+
+
+def bare(text: str) -> str:
+    return re.sub(r"[\s%]", "", text)
+
+
+@pytest.mark.parametrize("path", ["", "machine/MCH006"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_on_a_phone_it_is_no_wider_than_the_screen(browser: Browser, live: Live, path: str, scheme: Any) -> None:
+    with looking(browser, live.url + path, viewport=PHONE, color_scheme=scheme) as page:
+        expect(page.locator(".big.figure").first).to_be_visible()
+        if not path:
+            expect(page.locator("[data-group]")).to_have_count(3)
+        assert wide(page) <= 0
+        picture(page, f"phone-{scheme}-{path.partition('/')[0] or 'floor'}", whole=True)
