@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -240,9 +241,8 @@ def decode_scores(body: bytes) -> Scores:
 
 
 def _runs(values: NDArray[np.int64]) -> list[tuple[int, int]]:
-    starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
-    lengths = np.diff(np.append(starts, len(values)))
-    return list(zip(values[starts].tolist(), lengths.tolist(), strict=True))
+    edges = [0, *(np.flatnonzero(values[1:] != values[:-1]) + 1).tolist(), len(values)]
+    return [(int(values[a]), b - a) for a, b in pairwise(edges)]
 
 
 def _spread(runs: Sequence[tuple[int, int]]) -> NDArray[np.int64]:

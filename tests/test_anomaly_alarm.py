@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from river.drift import PageHinkley
 
 import anomaly_harness as harness
 from anomaly_random import EPOCH, normal
@@ -16,7 +17,7 @@ from tailrace.schemas import anomaly
 from tailrace.schemas.anomaly import Settings
 from tailrace.schemas.event import Event, ModelSet, ProductChanged, Scalar, Telemetry
 from tailrace.schemas.instant import SECOND, Instant
-from tailrace.topologies.anomaly_alarm import Alarm, Watch
+from tailrace.topologies.anomaly_alarm import DRIFT_DELTA, DRIFT_ROWS, WATCHED_MAX, Alarm, Watch
 from tailrace.topologies.anomaly_flow import CYCLE, RATE
 from tailrace.topologies.anomaly_said import Said
 
@@ -152,9 +153,62 @@ def test_usual_scores_are_no_drift_and_one_wild_one_is_none() -> None:
     rng, watch = random.Random(1), Watch()
     usual = [0.5 + 0.15 * normal(rng) for _ in range(5000)]
     usual[3000] = 1e9
-    assert not any(watch.update(score, 100.0) for score in usual)
-    risen = [watch.update(score + 0.4, 100.0) for score in usual[:1000]]
-    assert 100 < risen.index(True) < 600
+    assert watch.take(usual, 100.0) == []
+    (first, *_) = watch.take([score + 0.4 for score in usual[:1000]], 100.0)
+    assert 100 < first.place < 600
+    assert 0.5 < first.mean < 0.9
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_drift_test_is_that_of_river_to_the_bit_however_scores_are_cut(seed: int) -> None:
+    rng = random.Random(seed)
+    river: Any = PageHinkley(DRIFT_ROWS, DRIFT_DELTA, mode="up")
+    watch, level, drifts = Watch(), 0.5, 0
+    for _ in range(60):
+        scores = [max(level + rng.gauss(0.0, 0.3), 0.0) for _ in range(rng.choice((0, 1, 2, 50)))]
+        limit = river.threshold = rng.choice((5.0, 20.0))
+        expected = []
+        for place, score in enumerate(scores):
+            river.update(min(score, WATCHED_MAX))
+            if river.drift_detected:
+                expected.append((place, river._x_mean.get()))
+        assert watch.take(scores, limit) == expected
+        numbers = [river._x_mean.n, river._x_mean.get(), river._sum_increase, river._min_increase, river.drift_detected]
+        assert watch.numbers() == (numbers if river._x_mean.n else [])
+        watch, drifts = Watch(watch.numbers()), drifts + len(expected)
+        level = rng.choice((level, 0.2, 0.5, 1.2, 3.0))
+    assert drifts
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_scores_taken_together_raise_and_clear_what_they_would_one_by_one(seed: int) -> None:
+    rng = random.Random(seed)
+    one, many, found = Alarm(), Alarm(), 0
+    for _ in range(200):
+        k = rng.randint(1, 4)
+        settings = Settings(k=k, n=rng.randint(k, 6), hold_s=rng.choice((0, 2)), cooldown_s=rng.choice((0, 3)))
+        t = [rng.randrange(100) * SECOND for _ in range(rng.choice((0, 1, 2, 9, 30)))]
+        t = sorted(t) if rng.random() < 0.8 else t
+        scores = [rng.choice((0.0, 0.5, 1.0, 2.0 + rng.random()) if rng.random() < 0.5 else (0.0,)) for _ in t]
+        expected: list[tuple[int, str]] = []
+        together: list[tuple[int, str]] = []
+        for place in range(len(t)):
+            if due := one.step(t[place], scores[place], settings):
+                expected.append((place, due))
+                _judge(one, due, t[place], scores[place])
+        for place, due in many.steps(t, scores, settings):
+            together.append((place, due))
+            _judge(many, due, t[place], scores[place])
+        assert (together, many) == (expected, one)
+        found += len(expected)
+    assert found
+
+
+def _judge(alarm: Alarm, due: str, t: int, score: float) -> None:
+    if due == "raise":
+        alarm.stand("id", t, score)
+    else:
+        alarm.clear(t)
 
 
 def test_a_new_product_ends_the_alarm_and_is_learned_and_a_known_one_is_not_learned_again() -> None:

@@ -12,7 +12,9 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from heapq import merge
 from itertools import pairwise
+from operator import itemgetter
 
 import msgspec
 import numpy as np
@@ -26,7 +28,7 @@ from tailrace.schemas.event import MachineRegistered, ModelSet, ProductChanged
 from tailrace.schemas.frame import Frame
 from tailrace.schemas.record import Record
 from tailrace.topologies import anomaly_flow as flow
-from tailrace.topologies.anomaly_alarm import Standing
+from tailrace.topologies.anomaly_alarm import Drift, Standing
 from tailrace.topologies.anomaly_distance import Floats
 from tailrace.topologies.anomaly_memory import Memory
 from tailrace.topologies.anomaly_model import Model
@@ -147,17 +149,17 @@ class _Cell:
             rows = rows.part(slice(end, None))
         score, scored = model.score(rows.names, rows.values, rows.present, settings)
         index = np.flatnonzero(scored)
+        times, scores = rows.t[index].tolist(), score[index].tolist()
+        drifts = ((drift.place, drift) for drift in self._memory.watch.take(scores, settings.drift_limit))
+        alarms = self._memory.alarm.steps(times, scores, settings)
         told = 0
-        for k, (i, t, s) in enumerate(zip(index.tolist(), rows.t[index].tolist(), score[index].tolist(), strict=True)):
-            drifted = self._memory.watch.update(s, settings.drift_limit)
-            due = self._memory.alarm.step(t, s, settings)
-            if drifted or due:
-                self._tell(rows, index[told : k + 1], score, model)
-                told = k + 1
-            if drifted:
-                self._drifted(rows, i, model)
-            if due:
-                self._alarm(rows, i, s, model, settings)
+        for k, what in merge(drifts, alarms, key=itemgetter(0)):
+            self._tell(rows, index[told : k + 1], score, model)
+            told = k + 1
+            if isinstance(what, Drift):
+                self._drifted(rows, int(index[k]), model, what.mean)
+            else:
+                self._alarm(rows, int(index[k]), scores[k], model, settings)
         self._tell(rows, index[told:], score, model)
 
     # -- outputs -------------------------------------------------------------------------------------------------------
@@ -180,11 +182,10 @@ class _Cell:
         model.left_out = []
         self._event(anomaly.LEARNED, rows, i, learned)
 
-    def _drifted(self, rows: Rows, i: int, model: Model) -> None:
+    def _drifted(self, rows: Rows, i: int, model: Model, mean: float) -> None:
         drifted = anomaly.Drifted(
-            event=rows.event(i), t=int(rows.t[i]), product=model.product, model=model.number,
-            mean=self._memory.watch.mean,
-        )  # fmt: skip
+            event=rows.event(i), t=int(rows.t[i]), product=model.product, model=model.number, mean=mean
+        )
         self._event(anomaly.DRIFTED, rows, i, drifted)
 
     def _alarm(self, rows: Rows, i: int, score: float, model: Model, settings: Settings) -> None:

@@ -8,7 +8,7 @@ without one good + reject; defects those of `reject`, without one total - good.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 import numpy as np
@@ -34,6 +34,12 @@ Counts = Mapping[CounterName, tuple[Ints, Bools]]
 """By counter: readings and which are there, each of shape (n,)."""
 
 _PLAIN = Counter()
+
+_Feature = tuple[list[int], list[float]]
+"""Places of readings that have a feature, and what it is there."""
+
+_Found = tuple[_Feature, _Feature, _Feature]
+"""In the order of NAMES."""
 
 
 class Flow(msgspec.Struct):
@@ -76,29 +82,42 @@ class Flow(msgspec.Struct):
         judged = known["reject"] | both
         rows = np.flatnonzero(np.logical_or.reduce(list(read.values())))
         columns = (rows, *(column[rows] for column in (t, parts, defects, told, judged)))
-        for i, at, made, bad, tells, judges in zip(*(column.tolist() for column in columns), strict=True):
-            self.defects += bad
-            if tells:
-                self._step(at, made, (values[:, i], present[:, i]), judges)
+        found = self._features(zip(*(column.tolist() for column in columns), strict=True))
+        for feature, (places, told_values) in enumerate(found):
+            values[feature, places], present[feature, places] = told_values, True
         return values, present
 
-    def _step(self, t: int, parts: int, row: tuple[Floats, Bools], judged: bool) -> None:
-        value, there = row
-        before, self.step_t = self.step_t, t
-        defects, self.defects = self.defects, 0
-        if before == NONE:
-            return
-        dt = (t - before) / SECOND
-        self.rate = (self.span * self.rate + parts) / (self.span + dt)
-        self.defect_rate = (self.span * self.defect_rate + defects) / (self.span + dt)
-        self.span = min(self.span + dt, SMOOTH_S)
-        value[_RATE], there[_RATE] = 60.0 * self.rate, True
-        if judged and self.rate * self.span >= PARTS_MIN:
-            value[_DEFECTS], there[_DEFECTS] = self.defect_rate / self.rate, True
-        if parts > 0:
-            if self.part_t != NONE:
-                value[_CYCLE], there[_CYCLE] = (t - self.part_t) / SECOND / parts, True
-            self.part_t = t
+    def _features(self, rows: Iterable[tuple[int, int, int, int, bool, bool]]) -> _Found:
+        """Moves on through (place, t, parts, defects, whether it tells parts and defects) of readings; gives what is there."""
+        found: _Found = ([], []), ([], []), ([], [])
+        cycle, ratio, rates = found
+        before, part_t, unsaid = self.step_t, self.part_t, self.defects
+        span, rate, defect_rate = self.span, self.rate, self.defect_rate
+        for i, t, parts, bad, tells, judged in rows:
+            unsaid += bad
+            if not tells:
+                continue
+            since, before = before, t
+            defects, unsaid = unsaid, 0
+            if since == NONE:
+                continue
+            dt = (t - since) / SECOND
+            rate = (span * rate + parts) / (span + dt)
+            defect_rate = (span * defect_rate + defects) / (span + dt)
+            span = min(span + dt, SMOOTH_S)
+            rates[0].append(i)
+            rates[1].append(60.0 * rate)
+            if judged and rate * span >= PARTS_MIN:
+                ratio[0].append(i)
+                ratio[1].append(defect_rate / rate)
+            if parts > 0:
+                if part_t != NONE:
+                    cycle[0].append(i)
+                    cycle[1].append((t - part_t) / SECOND / parts)
+                part_t = t
+        self.step_t, self.part_t, self.defects = before, part_t, unsaid
+        self.span, self.rate, self.defect_rate = span, rate, defect_rate
+        return found
 
     def _known(self, kind: CounterName, read: Mapping[CounterName, Bools], n: int) -> Bools:
         """From which row on a counter was read at least once, shape (n,)."""
@@ -116,4 +135,3 @@ class Flow(msgspec.Struct):
 
 
 _KINDS: tuple[CounterName, ...] = ("total", "good", "reject")
-_CYCLE, _DEFECTS, _RATE = range(len(NAMES))

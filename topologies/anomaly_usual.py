@@ -102,6 +102,10 @@ def _patterns(present: Bools) -> Iterator[tuple[NDArray[np.int64] | slice, Bools
     if present.all():
         yield slice(None), np.ones(len(present), np.bool_)
         return
-    _, first, which = np.unique(np.packbits(present, axis=0), axis=1, return_index=True, return_inverse=True)
-    for number, column in enumerate(first.tolist()):
-        yield np.flatnonzero(which == number), present[:, column]
+    packed = np.packbits(present, axis=0)
+    left = np.ones(present.shape[1], np.bool_)
+    while left.any():
+        first = int(left.argmax())
+        alike = (packed == packed[:, first, None]).all(axis=0)
+        left &= ~alike
+        yield np.flatnonzero(alike), present[:, first]

@@ -43,7 +43,9 @@ def deltas(
 ) -> tuple[Level, NDArray[np.int64], NDArray[np.int64]]:
     """The level after readings (n,), and the parts and flag bits of each (n,), (n,); equal to `step` one by one."""
     if len(values) and level.held is None:
-        rises = np.diff(values, prepend=values[0] if level.value is None else level.value)
+        rises = np.empty(len(values), np.int64)
+        rises[0] = 0 if level.value is None else values[0] - level.value
+        np.subtract(values[1:], values[:-1], out=rises[1:])
         limit = np.iinfo(np.int64).max if config.max_step is None else config.max_step
         if rises.min() >= 0 and rises.max() <= limit:
             return Level(int(values[-1])), rises, np.zeros(len(values), np.int64)

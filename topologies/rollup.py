@@ -279,6 +279,9 @@ def _by_hour(minute: Ints) -> Iterator[tuple[int, Ints]]:
     if not len(minute):
         return
     hours = minute // MINUTES
+    if (hours == hours[0]).all():
+        yield int(hours[0]), np.arange(len(hours))
+        return
     order = np.argsort(hours, kind="stable")
     edges = np.flatnonzero(np.diff(hours[order])) + 1
     for part in np.split(order, edges):

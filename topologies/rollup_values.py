@@ -97,9 +97,11 @@ def group(values: Values) -> Groups:
     keys, t, value = key, values.t, values.value
     if order is not None:
         keys, t, value = keys[order], t[order], value[order]
-    begins = np.append(True, keys[1:] != keys[:-1])
+    begins = np.ones(len(keys), np.bool_)
+    np.not_equal(keys[1:], keys[:-1], out=begins[1:])
     start = np.flatnonzero(begins)
-    last = np.append(start[1:], len(keys)) - 1
+    last = np.empty(len(start), np.int64)
+    last[:-1], last[-1] = start[1:] - 1, len(keys) - 1
     which = np.cumsum(begins) - 1
     if order is not None:
         which[order] = which.copy()
@@ -157,5 +159,5 @@ def _codes(parts: dict[int, list[Ints]], codes: Sequence[int]) -> Ints:
 
 
 def _in_order(key: Ints, t: Ints) -> bool:
-    step = np.diff(key)
-    return bool(((step > 0) | ((step == 0) & (np.diff(t) >= 0))).all())
+    before, after = key[:-1], key[1:]
+    return bool(((after > before) | ((after == before) & (t[1:] >= t[:-1]))).all())
