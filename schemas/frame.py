@@ -50,13 +50,16 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     ids: list[str] = []
 
 
+NO_IDS = msgspec.msgpack.encode([])
+
+
 class _Head(msgspec.Struct, frozen=True, array_like=True):
     """A header of which only the outside was read: frames of one stream differ in ids and times, not in columns."""
 
     n: int
     columns: msgspec.Raw
     has_seq: bool = False
-    ids: msgspec.Raw = msgspec.Raw(b"\x90")
+    ids: msgspec.Raw = msgspec.Raw(NO_IDS)
 
 
 class Layout(msgspec.Struct, frozen=True):
@@ -101,6 +104,25 @@ def _layout(columns: bytes, n: int, has_seq: bool) -> Layout:
     return Layout(n, decoded, has_seq, data, validity, at, counters)
 
 
+HEADERS_MAX = 1024
+"""Headers that are kept decoded: those without ids, for a stream's live frames have one header."""
+
+_headers: dict[bytes, tuple[Layout, msgspec.Raw]] = {}
+
+
+def _opened(header: bytes) -> tuple[Layout, msgspec.Raw]:
+    """What a frame's header says: its layout, and its ids as they stand there."""
+    found = _headers.get(header)
+    if found is None:
+        head = _decode_head(header)
+        found = _layout(bytes(head.columns), head.n, head.has_seq), head.ids
+        if bytes(head.ids) == NO_IDS:
+            if len(_headers) >= HEADERS_MAX:
+                _headers.clear()
+            _headers[header] = found
+    return found
+
+
 class Frame:
     """A decoded frame over the bytes of its payload; columns are views, made on demand.
 
@@ -112,11 +134,9 @@ class Frame:
     def __init__(self, payload: bytes) -> None:
         length = int.from_bytes(payload[:4], "little")
         try:
-            head = _decode_head(memoryview(payload)[4 : 4 + length])
-            self.header = _layout(bytes(head.columns), head.n, head.has_seq)
+            self.header, self._ids = _opened(payload[4 : 4 + length])
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise InvalidEvent(f"expected a frame header, got {payload[:16]!r}… ({error})") from None
-        self._ids = head.ids
         self._body = _pad(4 + length)
         self.payload = payload
         if len(payload) != self._body + self.header.size:
