@@ -24,6 +24,7 @@ from tailrace.app import compose
 from tailrace.app.api_docs import ApiPage
 from tailrace.app.edits import EditConflict, Editing, assign_reason, merge_stops, split_stop, undo_edit
 from tailrace.app.live import Changes
+from tailrace.app.oee_diff import diff
 from tailrace.app.oee_group import Asked
 from tailrace.app.oee_group import of as together
 from tailrace.app.oee_query import oee as oee_of
@@ -34,6 +35,7 @@ from tailrace.schemas.answer import (
     AnomalyItem,
     MachineItem,
     MergeEdit,
+    OeeDiff,
     OeeItem,
     Page,
     ReasonEdit,
@@ -55,6 +57,10 @@ Site = Annotated[str | None, QueryParameter(description="the machines of this si
 Definitions = Annotated[
     list[str] | None, QueryParameter(name="definition", description="judge by iso, vorne, semi, plant-a or plant-a@3")
 ]
+Definition = Annotated[str | None, QueryParameter(description="judge by iso, vorne, semi, plant-a or plant-a@3")]
+Needed = Annotated[str, QueryParameter(name="machine", description="which machine")]
+KnownAt = Annotated[str | None, QueryParameter(description="what was known then: nothing that came in later")]
+KnownTwice = Annotated[list[str], QueryParameter(name="known_at", description="as known then; before and after")]
 AsOf = Annotated[str | None, QueryParameter(description="count nothing that is stamped later")]
 From = Annotated[str | None, QueryParameter(name="from", description="start, ISO 8601 with offset or Unix seconds")]
 To = Annotated[str | None, QueryParameter(name="to", description="end, exclusive")]
@@ -90,6 +96,7 @@ def oee(
     end: To = None,
     as_of: AsOf = None,
     definition: Definitions = None,
+    known_at: KnownAt = None,
 ) -> Page[OeeItem]:
     """One item a machine, with the figures of docs/oee.md; without parameters all machines over the last 8 hours.
 
@@ -97,17 +104,36 @@ def oee(
     """
     served = _served(state)
     since, until = _window(served, start, end)
-    given = _instant("as_of", as_of)
+    given, known = _instant("as_of", as_of), _instant("known_at", known_at)
     under: list[str | None] = [*definition] if definition else [None]
     if line is not None or site is not None:
         if machine is not None:
             raise InvalidInput("expected machine, or line and site, got both; ask for them one after the other")
         asked = [Asked(since, until, given, name) for name in under]
-        return Page(together(served.directory, asked, line=line, sites=[site] if site is not None else []))
+        sites = [site] if site is not None else []
+        return Page(together(served.directory, asked, line=line, sites=sites, known_at=known))
     with compose.reading(served.directory) as log:
         names = [machine] if machine else log.machines()
-    found = [oee_of(served.directory, name, [(since, until)], given, used) for name in names for used in under]
+    found = [oee_of(served.directory, name, [(since, until)], given, used, known) for name in names for used in under]
     return Page([item for (item,) in found])
+
+
+@get("/oee/diff", sync_to_thread=True)
+def oee_diff(
+    state: State,
+    machine: Needed,
+    known_at: KnownTwice,
+    start: From = None,
+    end: To = None,
+    definition: Definition = None,
+) -> OeeDiff:
+    """The figures of a machine as known at two times, and the seconds that moved in between, each with its cause."""
+    served = _served(state)
+    since, until = _window(served, start, end)
+    times = [at for text in known_at if (at := _instant("known_at", text)) is not None]
+    if len(times) != len(("before", "after")):
+        raise InvalidInput(f"expected known_at twice, before and after, got it {len(times)} times")
+    return diff(served.directory, machine, since, until, (times[0], times[1]), definition)
 
 
 @get("/stops", sync_to_thread=True)
@@ -204,7 +230,21 @@ async def live(state: State) -> ServerSentEvent:
 
 def api(served: Served) -> Litestar:
     """The application, to be mounted at /api."""
-    handlers = [machines, oee, stops, pareto, give_reason, split, merge, undo, anomalies, signals, status, live]
+    handlers = [
+        machines,
+        oee,
+        oee_diff,
+        stops,
+        pareto,
+        give_reason,
+        split,
+        merge,
+        undo,
+        anomalies,
+        signals,
+        status,
+        live,
+    ]
     return Litestar(
         [Router("/v1", route_handlers=handlers)],
         state=State({"served": served}),

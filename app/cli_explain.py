@@ -31,8 +31,11 @@ def explain_() -> None:
     "--from", "start", required=True, type=options.Time(), help="Start: ISO 8601 with offset, or Unix seconds."
 )
 @click.option("--to", "end", required=True, type=options.Time(), help="End, exclusive.")
+@click.option("--definition", help="Judge by it instead of the machine's own.")
 @options.as_json
-def oee_(directory: Path | None, machine: str, start: int, end: int, as_json: bool) -> None:
+def oee_(
+    directory: Path | None, machine: str, start: int, end: int, definition: str | None, as_json: bool
+) -> None:  # fmt: skip
     """Take the OEE of a machine in [from, to) apart: its formula, the stretches of time, the parts, the rows behind it.
 
     Everything adds up to what `tailrace oee` says; exit code 1 if it does not.
@@ -42,11 +45,58 @@ def oee_(directory: Path | None, machine: str, start: int, end: int, as_json: bo
     check_window(start, end)
     target = options.folder(directory)
     compose.catch_up(target)
-    found = explain_oee(target, machine, start, end)
+    found = explain_oee(target, machine, start, end, definition)
     if as_json:
         put_json(found)
     else:
         _show(found)
+
+
+@explain_.command("event", short_help="What an event changed.")
+@click.argument("event_id", metavar="ID")
+@options.directory
+@options.as_json
+def event_(event_id: str, directory: Path | None, as_json: bool) -> None:
+    """Show the figures that an event restated, with before and after, and the stops and alarms that came of it.
+
+    Exit code 1 where the log has no such event.
+    """
+    from tailrace.app.explain_event import explain_event  # noqa: PLC0415  as above
+
+    target = options.folder(directory)
+    compose.catch_up(target)
+    found = explain_event(target, event_id)
+    if as_json:
+        put_json(found)
+    else:
+        _show_event(found)
+
+
+def _show_event(found: Mapping[str, Any]) -> None:
+    out, record = console(), found["record"]
+    out.print(f"{found['id']}: {found['type']} of {found['machine'] or 'the site'}, position {record['position']}")
+    out.print(f"  source {record['source'] or '–'}, session {record['session'] or '–'}, came in {record['ingested']}")
+    for each in found["figures"]:
+        restated, closed = each["minutes_restated"], each["minutes_closed"]
+        out.print(f"{each['machine']}: {restated} minutes restated, {closed} minutes over with it")
+        spans = [
+            (span.get("name", "hour"), span["from"], _oee(span["before"]), _oee(span["after"]))
+            for span in each["hours"]
+        ]
+        spans += [(span["name"], span["from"], _oee(span["before"]), _oee(span["after"])) for span in each["shifts"]]
+        if spans:
+            out.print(table(["", "from", "OEE before", "OEE after"], spans))
+    for each in found["stops"]:
+        was, now = (stop and (stop["reason"] or stop["category"]) for stop in (each["before"], each["after"]))
+        out.print(f"stop {each['id']}: {was or 'there was none'} → {now or 'there is none'}")
+    for each in found["anomalies"]:
+        out.print(f"alarm {each['RecordID']}: {each['severity']}, {each['explanation']}")
+    if not (found["figures"] or found["stops"] or found["anomalies"]):
+        out.print("no figure, stop or alarm is other for it")
+
+
+def _oee(figures: Mapping[str, Any] | None) -> str:
+    return "–" if figures is None else percent(figures["oee"])
 
 
 def _show(found: Mapping[str, Any]) -> None:

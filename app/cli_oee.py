@@ -12,6 +12,7 @@ from click.core import ParameterSource
 
 from tailrace.app import cli_options as options
 from tailrace.app import compose
+from tailrace.app.cli_oee_diff import RATIOS, TIMES, diff_
 from tailrace.app.output import console, length, note, percent, put_json, table
 from tailrace.schemas.instant import format_instant
 
@@ -19,9 +20,7 @@ WINDOWS_MAX = 10_000
 SHIFT = -1
 """--every shift: the windows are the shifts of the machine that begin in the window."""
 
-TIMES = ("not_scheduled", "planned_stop", "excluded", "setup", "breakdown", "unknown", "microstop", "run")
 COMPARED = ("pbt", "base", "operating", "setup", "breakdown", "microstop", "unknown")
-RATIOS = ("availability", "performance", "quality", "oee")
 
 
 T = TypeVar("T")
@@ -41,6 +40,7 @@ class Window(NamedTuple):
     start: int | None
     end: int | None
     as_of: int | None
+    known_at: int | None
 
 
 def _window(command: Callable[..., None]) -> Callable[..., None]:
@@ -52,6 +52,7 @@ def _window(command: Callable[..., None]) -> Callable[..., None]:
 
     found: Callable[..., None] = with_window
     for option in (
+        click.option("--known-at", type=options.Time(), help="What was known then: nothing that came in later."),
         click.option("--as-of", type=options.Time(), help="Count nothing that is stamped later."),
         click.option("--to", "end", type=options.Time(), help="End, exclusive."),
         click.option("--from", "start", type=options.Time(), help="Start: ISO 8601 with offset, or Unix seconds."),
@@ -97,12 +98,13 @@ def oee_(
     elif window.machine is not None:
         from tailrace.app.oee_query import oee  # noqa: PLC0415  numpy takes a while to import, --help need not wait
 
-        found = oee(target, window.machine, windows, window.as_of, definition)
+        found = oee(target, window.machine, windows, window.as_of, definition, window.known_at)
     else:
         from tailrace.app.oee_group import Asked, of  # noqa: PLC0415  as above
 
         asked = [Asked(a, b, window.as_of, definition) for a, b in windows]
-        found = of(target, asked, line=line, sites=sites, machines=(machines or "").split(",") if machines else ())
+        names = machines.split(",") if machines else ()
+        found = of(target, asked, line=line, sites=sites, machines=names, known_at=window.known_at)
     if as_json:
         put_json({"items": found} if every else found[0])
     elif every and not found:
@@ -134,12 +136,15 @@ def compare_(
     ((begin, until),) = _windows(*_ends(context, window), None)
     target = options.folder(directory)
     compose.catch_up(target)
-    found = compare(target, machine, begin, until, definitions, window.as_of)
+    found = compare(target, machine, begin, until, definitions, window.as_of, window.known_at)
     if as_json:
         put_json({"definitions": found})
     else:
         console().print(f"{machine}  {found[0]['from']} .. {found[0]['to']}")
         console().print(_side_by_side(found))
+
+
+oee_.add_command(diff_)
 
 
 def _by_shift(
@@ -153,7 +158,7 @@ def _by_shift(
     found = shifts(directory, window.machine, start, end)
     if len(found) > WINDOWS_MAX:
         raise click.BadParameter(f"expected at most {WINDOWS_MAX} shifts, got {len(found)}; take a shorter window")
-    figures = oee(directory, window.machine, [(a, b) for a, b, _ in found], window.as_of, definition)
+    figures = oee(directory, window.machine, [(a, b) for a, b, _ in found], window.as_of, definition, window.known_at)
     return [{"shift": name} | each for (_, _, name), each in zip(found, figures, strict=True)]
 
 

@@ -32,6 +32,7 @@ from tailrace.engine.worker import Worker
 from tailrace.projections.anomaly import AnomalyRows
 from tailrace.projections.audit import AuditRows
 from tailrace.projections.facts import FactRows
+from tailrace.projections.ingested import IngestedRows
 from tailrace.projections.now import NowRows
 from tailrace.projections.oee import OeeRows
 from tailrace.projections.parked import ParkedRows
@@ -162,7 +163,10 @@ def pipeline(
                 store,
                 [Worker(each, events, derived, checkpoints, batch=batch) for each in found],
                 [Projector(store, rows, derived, batch=batch) for rows in said],
-                [Projector(store, rows, events, batch=batch) for rows in (FactRows(), AuditRows(), NowRows())],
+                [
+                    Projector(store, rows, events, batch=batch)
+                    for rows in (FactRows(), AuditRows(), NowRows(), IngestedRows())
+                ],
                 lambda: _require_same_log(directory, into or directory, connection),
             )
         finally:

@@ -16,20 +16,21 @@ import msgspec
 import numpy as np
 
 from tailrace.app.oee_answer import definitions
+from tailrace.app.oee_definition import judged_by
 from tailrace.app.oee_query import asked, figures
+from tailrace.app.oee_time import BUCKETS, buckets
 from tailrace.projections.oee_result import Account, Measured, account
 from tailrace.projections.pages import rows
 from tailrace.projections.tables import oee_bucket, stop
-from tailrace.schemas.bucket import AT_TIME, CATEGORIES, CLASSES, COLUMNS
+from tailrace.schemas.bucket import AT_TIME, CATEGORIES, CLASSES
 from tailrace.schemas.errors import Conflict, InvalidInput
 from tailrace.schemas.event import Policy
 from tailrace.schemas.instant import format_instant, seconds
 from tailrace.topologies.episode import Episodes, episodes
 from tailrace.topologies.machine import Machine
-from tailrace.topologies.plan import NONE, SHIFT, UNPLANNED
+from tailrace.topologies.plan import NONE
 from tailrace.topologies.tally import pieces, tally
 
-BUCKETS = ("run", "microstop", "breakdown", "setup", "unknown", "planned_stop", "excluded", "not_scheduled")
 PARTS = ("good", "reject", "rework", "total", "offplan_good", "offplan_reject")
 STRETCHES_MAX = 20_000
 RESTATED_MAX = 100
@@ -57,13 +58,15 @@ class Stretch(msgspec.Struct, frozen=True):
     stop: str | None
 
 
-def explain_oee(directory: Path, machine: str, start: int, end: int) -> dict[str, Any]:
-    """The OEE of [start, end) taken apart.
+def explain_oee(directory: Path, machine: str, start: int, end: int, definition: str | None = None) -> dict[str, Any]:
+    """The OEE of [start, end) taken apart, under the machine's own definitions or the one named.
 
     Raises NotFound as `oee` does, InvalidInput for too long a window, Conflict where the parts do not add up to the figures.
     """
-    with asked(directory, machine) as (_, connection, facts):
-        found = figures(connection, facts, start, end)
+    with asked(directory, machine) as (picture, own):
+        connection = picture.connection
+        facts = own if definition is None else judged_by(own, definition)
+        found = figures(connection, own, start, end, seen=facts)
         time = [stretch for part in _time(connection, facts, start, end) for stretch in part]
         products = _parts(facts, start, end)
         _require_sums(found, time, [counted for _, counted in products])
@@ -96,31 +99,16 @@ def _pieces(
             f"expected a window of at most {STRETCHES_MAX} stretches, got {len(piece.start)}; ask for a shorter one"
         )
     standing = facts.head.plan.standing()
-    columns = (piece.start, piece.end, piece.schedule, piece.category)
-    for begin, until, schedule, category in zip(*(column.tolist() for column in columns), strict=True):
+    columns = (piece.start, piece.end, piece.schedule, piece.category, buckets(piece, found, policy))
+    for begin, until, schedule, category, bucket in zip(*(column.tolist() for column in columns), strict=True):
         word = facts.word_at(begin)
         said = next((r for r in reversed(standing) if r.start <= begin < r.end), None)
         yield Stretch(
-            begin, until, _bucket(policy, until - begin, schedule, category, _short(found, begin, policy)),
+            begin, until, BUCKETS[bucket],
             CLASSES[schedule], "planned_stop" if CATEGORIES[category] == "planned" else CATEGORIES[category],
             "" if word == NONE else facts.head.words[word], said.reason if said else "", said.by if said else "",
             next((s["id"] for s in stops if s["start_ns"] <= begin and (s["end_ns"] is None or begin < s["end_ns"])), None),
         )  # fmt: skip
-
-
-def _bucket(policy: Policy, length: int, schedule: int, category: int, short: bool) -> str:
-    """The bucket that a stretch counts in, as the figures sort it."""
-    tallies = np.zeros(len(COLUMNS), np.int64)
-    tallies[AT_TIME][schedule * len(CATEGORIES) + category] = length
-    microstop = length if short and schedule == SHIFT and category == UNPLANNED else 0
-    counted = account(Measured(tallies, microstop, 0, 0, policy))
-    return next(name for name in BUCKETS if getattr(counted, name))
-
-
-def _short(found: Episodes, t: int, policy: Policy) -> bool:
-    """Whether the latest unplanned episode that has begun is a microstop; an unplanned instant lies in that one."""
-    i = int(np.searchsorted(found.start, t, side="right")) - 1
-    return i >= 0 and bool(found.end[i] - found.start[i] < policy.microstop_s)
 
 
 def _joined(found: Iterator[Stretch]) -> Iterator[Stretch]:

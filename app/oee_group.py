@@ -9,7 +9,6 @@ the stations' own states say, inside shifts and outside of planned stops.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,8 @@ import numpy as np
 
 from tailrace.app.oee_answer import Found, definitions
 from tailrace.app.oee_definition import judged_by
-from tailrace.app.oee_query import facts_in, figures_of, measured, pictured
-from tailrace.connectors.log_sqlite_reader import LogReader
+from tailrace.app.oee_picture import Picture, pictured
+from tailrace.app.oee_query import figures_of, measured
 from tailrace.projections import lines
 from tailrace.projections.oee_group import Station, bottleneck, summed
 from tailrace.projections.oee_result import Account, Measured, account
@@ -67,13 +66,15 @@ def of(
     line: str | None = None,
     sites: Collection[str] = (),
     machines: Sequence[str] = (),
+    known_at: int | None = None,
 ) -> list[dict[str, Any]]:
     """The figures of some machines together, in each window: those that are named, or those of a line, of sites, or of both.
 
     A line has `bottleneck`, `oee` there, `output`, `sum` over the stations, and `members` in the way of the parts; another group
     has the figures of docs/oee.md of its sums, `mean_of_oee` and `members`. Raises NotFound as `oee` does, and for nobody.
     """
-    with pictured(directory) as (log, connection):
+    with pictured(directory, known_at) as picture:
+        connection = picture.connection
         names = list(dict.fromkeys(machines)) or lines.members(connection, line, sites)
         if not names:
             where = [*([f"line {line!r}"] if line is not None else []), *(f"site {site!r}" for site in sites)]
@@ -81,21 +82,35 @@ def of(
                 f"expected machines registered in {' or '.join(where)}, got none; `tailrace status` lists machines"
             )
         order, last = lines.flow(connection, names)
-        facts = [facts_in(log, connection, name) for name in order]
+        facts = _known(picture, order)
         found = []
         for asked in windows:
-            members = _members(log, connection, facts, asked)
+            members = _members(picture, facts, asked)
             found.append(_group(members, asked) if line is None else {"line": line} | _line(members, last, asked))
         return found
 
 
-def _members(log: LogReader, connection: sqlite3.Connection, facts: Sequence[Machine], asked: Asked) -> list[Member]:
+def _known(picture: Picture, names: Sequence[str]) -> list[Machine]:
+    """The machines of which something was known; raises NotFound where nothing was of any."""
+    if picture.known_at is None:
+        return [picture.facts(name) for name in names]
+    found: list[Machine] = []
+    for name in names:
+        try:
+            found.append(picture.facts(name))
+        except NotFound:
+            if name == names[-1] and not found:
+                raise
+    return found
+
+
+def _members(picture: Picture, facts: Sequence[Machine], asked: Asked) -> list[Member]:
     found = []
     for each in facts:
-        watermark = None if asked.as_of is None else log.observed(each.name, asked.as_of)
+        watermark = picture.observed(each.name, asked.as_of)
         seen = each if asked.definition is None else judged_by(each, asked.definition)
-        held = measured(connection, each, asked.start, asked.end, asked.as_of, watermark, seen)
-        shown = figures_of(connection, each.name, held, asked.start, asked.end, asked.as_of)
+        held = measured(picture.rows, each, asked.start, asked.end, asked.as_of, watermark, seen)
+        shown = figures_of(picture.rows, each, held, asked.start, asked.end, asked.as_of)
         found.append(Member(seen, held, shown))
     return found
 

@@ -1,9 +1,9 @@
-"""`oee` of a data folder: the machine's state as of what the rows hold, and the rows themselves, in one picture of the store.
+"""`oee` of a data folder: the machine's facts as of what the rows hold, and the rows themselves, in one picture of the store.
 
-Rules: the state is the newest checkpoint with the machine's later records folded onto it, up to the place of the rows. Whole
-hours and minutes that are closed are summed from the rows; the rest of a window is tallied from the state by the code that made
-the rows (topologies/tally.py). A definition that is asked for by name is applied to the rows too, unless it gives a state another
-category than the rows have; then the whole window is tallied from the state.
+Rules: whole hours and minutes that are closed are summed from the rows; the rest of a window is tallied from the facts by the
+code that made the rows (topologies/tally.py). A definition that is asked for by name is applied to the rows too, unless it gives
+a state another category than the rows have; then the whole window is tallied from the facts, and so it is for what was known at
+a time.
 """
 
 from __future__ import annotations
@@ -16,24 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from tailrace.app import compose
-from tailrace.app.known import require_in
 from tailrace.app.oee_answer import Found, Sums, found, shown, totals
 from tailrace.app.oee_definition import judged_by, known, same_words
-from tailrace.app.pipeline import PLACE, drive
-from tailrace.connectors.checkpoints_sqlite import SqliteCheckpoints
-from tailrace.connectors.log_sqlite_reader import LogReader
-from tailrace.engine.checkpoints import Manifest
-from tailrace.engine.parking import PAGE, lot_of, wrong
-from tailrace.projections.store_sqlite import place_of
+from tailrace.app.oee_picture import Picture, pictured
 from tailrace.schemas.bucket import COLUMNS
-from tailrace.schemas.errors import NotFound
 from tailrace.schemas.instant import HOUR, MINUTE, format_instant
 from tailrace.topologies.machine import Machine, floor_minute
-from tailrace.topologies.oee import Oee, OeeState, without
+from tailrace.topologies.oee import without
 from tailrace.topologies.tally import Ints
-
-BATCH = 500
 
 
 def oee(
@@ -42,58 +32,51 @@ def oee(
     windows: Sequence[tuple[int, int]],
     as_of: int | None = None,
     definition: str | None = None,
+    known_at: int | None = None,
 ) -> list[dict[str, Any]]:
     """The figures of docs/oee.md of each window [from, to) in ns, under the machine's own definitions or the one named.
 
+    known_at: as they were known at a time (ns).
+
     Raises NotFound for a machine without an event and for a definition that nobody has set.
     """
-    with asked(directory, machine) as (log, connection, facts):
-        watermark = None if as_of is None else log.observed(machine, as_of)
+    with asked(directory, machine, known_at) as (picture, facts):
+        watermark = picture.observed(machine, as_of)
         seen = facts if definition is None else judged_by(facts, definition)
-        return [figures(connection, facts, start, end, as_of, watermark, seen) for start, end in windows]
+        return [figures(picture.rows, facts, start, end, as_of, watermark, seen) for start, end in windows]
 
 
 def compare(
-    directory: Path, machine: str, start: int, end: int, definitions: Sequence[str], as_of: int | None = None
+    directory: Path,
+    machine: str,
+    start: int,
+    end: int,
+    definitions: Sequence[str],
+    as_of: int | None = None,
+    known_at: int | None = None,
 ) -> list[dict[str, Any]]:
     """The figures of one window under each definition, from one picture of the rows; raises as `oee` does."""
-    with asked(directory, machine) as (log, connection, facts):
-        watermark = None if as_of is None else log.observed(machine, as_of)
+    with asked(directory, machine, known_at) as (picture, facts):
+        watermark = picture.observed(machine, as_of)
         views = [judged_by(facts, definition) for definition in definitions]
-        return [figures(connection, facts, start, end, as_of, watermark, seen) for seen in views]
+        return [figures(picture.rows, facts, start, end, as_of, watermark, seen) for seen in views]
 
 
 def definitions_of(directory: Path, machine: str) -> list[str]:
     """name@version of every definition that a machine can be judged by; raises NotFound as `oee` does."""
-    with asked(directory, machine) as (_, _, facts):
+    with asked(directory, machine) as (_, facts):
         return known(facts.head.plan)
 
 
 @contextmanager
-def asked(directory: Path, machine: str) -> Iterator[tuple[LogReader, sqlite3.Connection, Machine]]:
-    """The log, one picture of the rows, and the machine's facts as of these rows; raises NotFound as `oee` does."""
-    with pictured(directory) as (log, connection):
-        yield log, connection, facts_in(log, connection, machine)
-
-
-@contextmanager
-def pictured(directory: Path) -> Iterator[tuple[LogReader, sqlite3.Connection]]:
-    """The log and one picture of the rows, for several machines."""
-    with compose.reading(directory) as log, compose.read_store(directory) as connection, _snapshot(connection):
-        yield log, connection
-
-
-def facts_in(log: LogReader, connection: sqlite3.Connection, machine: str) -> Machine:
-    """The machine's facts as of the rows of a picture; raises NotFound as `oee` does."""
-    require_in(log, machine)
-    state = _state(connection, log, machine)
-    if machine not in state.machines:
-        raise NotFound(f"machine {machine!r} has events, but none of them is folded yet; ask again in a moment")
-    return state.machine(machine)
+def asked(directory: Path, machine: str, known_at: int | None = None) -> Iterator[tuple[Picture, Machine]]:
+    """One picture of a folder, and the machine's facts in it; raises NotFound as `oee` does."""
+    with pictured(directory, known_at) as picture:
+        yield picture, picture.facts(machine)
 
 
 def figures(
-    connection: sqlite3.Connection,
+    connection: sqlite3.Connection | None,
     facts: Machine,
     start: int,
     end: int,
@@ -101,22 +84,23 @@ def figures(
     watermark: int | None = None,
     seen: Machine | None = None,
 ) -> dict[str, Any]:
-    """The figures of one window, from the rows and facts of `asked`; seen: the facts under another definition."""
+    """The figures of one window, from facts and rows, or facts alone; seen: the facts under another definition."""
     held = measured(connection, facts, start, end, as_of, watermark, seen)
-    return figures_of(connection, facts.name, held, start, end, as_of)
+    return figures_of(connection, facts, held, start, end, as_of)
 
 
 def figures_of(
-    connection: sqlite3.Connection, machine: str, held: Found, start: int, end: int, as_of: int | None
+    connection: sqlite3.Connection | None, facts: Machine, held: Found, start: int, end: int, as_of: int | None
 ) -> dict[str, Any]:
     """What a window holds as figures, with its place and its revision."""
     stop = end if as_of is None else min(end, as_of)
-    place = {"machine": machine, "from": format_instant(start), "to": format_instant(end)}
-    return place | shown(held) | {"revision": _revision(connection, machine, start, stop)}
+    place = {"machine": facts.name, "from": format_instant(start), "to": format_instant(end)}
+    revision = _revision(connection, facts.name, start, stop) if connection else revision_in(facts, start, stop)
+    return place | shown(held) | {"revision": revision}
 
 
 def measured(
-    connection: sqlite3.Connection,
+    connection: sqlite3.Connection | None,
     facts: Machine,
     start: int,
     end: int,
@@ -126,31 +110,8 @@ def measured(
 ) -> Found:
     """What one window holds, before any ratio; rows count where state words mean in them what they mean in `seen`."""
     view = seen or facts
-    rows = view is facts or same_words(facts, view, start, end)
-    return found(view, start, end, as_of, watermark, _summed(connection, facts) if rows else None)
-
-
-def _state(connection: sqlite3.Connection, log: LogReader, machine: str) -> OeeState:
-    """The machine's state at the place of the rows.
-
-    A worker makes a checkpoint when a stream is parked or goes on, so what is parked after the newest one was parked in it.
-    """
-    checkpoints = SqliteCheckpoints(connection)
-    reached = place_of(connection, PLACE).position
-    found = [m for m in drive(checkpoints.manifests(Oee.name, Oee.version)) if m.position <= reached]
-    base = max(found, key=lambda manifest: manifest.position, default=None)
-    state = Oee().restore(base.marks if base else {}, lambda page: _page(checkpoints, base, page))
-    state.only(machine)
-    parked = lot_of(_page(checkpoints, base, PAGE))
-    after = base.position if base else 0
-    while records := [r for r in log.read_machine(machine, after, BATCH) if r.position <= reached]:
-        state.fold([record for record in records if record.machine not in parked and not wrong(record)])
-        after = records[-1].position
-    return state
-
-
-def _page(checkpoints: SqliteCheckpoints, base: Manifest | None, name: str) -> bytes | None:
-    return checkpoints.page(Oee.name, Oee.version, name, base.position) if base else None
+    rows = connection if view is facts or same_words(facts, view, start, end) else None
+    return found(view, start, end, as_of, watermark, _summed(rows, facts) if rows else None)
 
 
 def _summed(connection: sqlite3.Connection, facts: Machine) -> Sums:
@@ -184,6 +145,20 @@ def _revision(connection: sqlite3.Connection, machine: str, start: int, stop: in
     return max((int(connection.execute(*each).fetchone()[0]) for each in asked), default=0)
 
 
+def revision_in(facts: Machine, start: int, stop: int) -> int:
+    """The same from the facts."""
+    first, last = max(floor_minute(start), floor_minute(facts.head.first)), min(stop, facts.head.closed)
+    kept = list(without(first, last, facts.head.skipped)) if first < last else []
+    restated = (
+        revision
+        for a, b in kept
+        for day in facts.days_in(a, b)
+        for minute, revision in day.revisions.items()
+        if a <= minute < b
+    )
+    return max(restated, default=1) if kept else 0
+
+
 def _tables(start: int, stop: int) -> Iterator[tuple[str, int, int]]:
     """Where the rows of [start, stop) are, start being that of a minute: whole hours together, the rest minute by minute."""
     first, last = -(-start // HOUR) * HOUR, stop // HOUR * HOUR
@@ -201,13 +176,3 @@ _SUMS = (
     + " FROM {table} WHERE machine = ? AND start_ns >= ? AND start_ns < ?"
 )
 _REVISION = "SELECT ifnull(max(revision), 0) FROM {table} WHERE machine = ? AND start_ns >= ? AND start_ns < ?"
-
-
-@contextmanager
-def _snapshot(connection: sqlite3.Connection) -> Iterator[None]:
-    """One picture of the store for several questions."""
-    connection.execute("BEGIN")
-    try:
-        yield
-    finally:
-        connection.execute("ROLLBACK")

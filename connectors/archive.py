@@ -124,13 +124,14 @@ class Archive:
                 break
         return found[:limit]
 
-    def observed(self, entry: Entry, machine: str, t: int, latest: int) -> int:
-        """The latest observation of a machine not after t, where it is later than `latest`, else `latest`."""
+    def observed(self, entry: Entry, machine: str, t: int, latest: int, last: int) -> int:
+        """The latest observation of a machine not after t and position `last`, where it is later than `latest`, else `latest`."""
         for i, group in self._groups(entry):
-            if group.t_min > t or group.t_max <= latest or not self._has(entry, i, (machine, "")):
+            if group.first > last or group.t_min > t or group.t_max <= latest or not self._has(entry, i, (machine, "")):
                 continue
             for record in self._records(entry, i):
-                if record.machine in (machine, "") and record.type in OBSERVED and record.t_min <= t:
+                mine = record.machine in (machine, "") and record.position <= last
+                if mine and record.type in OBSERVED and record.t_min <= t:
                     latest = max(latest, _latest(record, t))
         return latest
 

@@ -20,6 +20,7 @@ from typing import Any
 from tailrace.connectors import log_sqlite_file as file
 from tailrace.connectors.archive import FOLDER, Archive, Entry
 from tailrace.connectors.chain import START
+from tailrace.connectors.identity import key_of, numbered
 from tailrace.schemas.errors import Unavailable
 from tailrace.schemas.event import OBSERVED as OBSERVED_TYPES
 from tailrace.schemas.event import OWN
@@ -39,8 +40,8 @@ MACHINE = (
 )
 MINE = f"machine IN (:machine, '') AND type IN ({', '.join(map(repr, sorted(OBSERVED_TYPES)))})"
 HOT = "position > (SELECT ifnull(max(last), 0) FROM archive)"
-OBSERVED = f"SELECT ifnull(max(t_max), 0) FROM record WHERE {MINE} AND t_max <= :t"
-ACROSS = SELECT + f"WHERE {MINE} AND t_min <= :t AND t_max > :t"
+OBSERVED = f"SELECT ifnull(max(t_max), 0) FROM record WHERE {MINE} AND t_max <= :t AND position <= :last"
+ACROSS = SELECT + f"WHERE {MINE} AND t_min <= :t AND t_max > :t AND position <= :last"
 TELEMETRY = (
     SELECT
     + f"WHERE machine = ? AND type = 'telemetry' AND t_max >= ? AND t_min < ? AND {HOT} ORDER BY position DESC LIMIT ?"
@@ -58,6 +59,14 @@ NEXT_FILE = "SELECT first, last, file, bytes, sha256 FROM archive WHERE last > ?
 FILES = """
 SELECT DISTINCT a.first, a.last, a.file, a.bytes, a.sha256 FROM archive AS a JOIN archived AS m ON m.first = a.first
 WHERE m.machine IN (:machine, '') AND a.last > :after AND m.t_min <= :until AND m.t_max >= :since ORDER BY a.first
+"""
+SEEN = "SELECT position FROM seen WHERE key = ?"
+FRAME = (
+    SELECT + "WHERE source || ':' || session = ? AND first_seq > 0 AND first_seq <= ? ORDER BY first_seq DESC LIMIT 1"
+)
+SEALED = """
+SELECT s.first, s.last, a.first, a.last, a.file, a.bytes, a.sha256 FROM sealed AS s
+JOIN archive AS a ON s.first >= a.first AND s.last <= a.last WHERE s.stem = ? AND s.low <= ? AND s.high >= ?
 """
 ALWAYS: dict[str, Any] = {"since": -(2**63), "until": 2**63 - 1, "after": 0}
 
@@ -127,9 +136,9 @@ class LogReader:
         """Machines that have a record, in order."""
         return [machine for (machine,) in self._rows(MACHINES)]
 
-    def observed(self, machine: str, t: int) -> int:
-        """The latest observation of a machine not after t (ns); 0 = none."""
-        values = {"machine": machine, "t": t}
+    def observed(self, machine: str, t: int, last: int) -> int:
+        """The latest observation of a machine not after t (ns), up to a position of the log; 0 = none."""
+        values = {"machine": machine, "t": t, "last": last}
         with self._picture():
             latest = int(self._rows(OBSERVED, values)[0][0])
             rows, files = self._rows(ACROSS, values), self._files(machine, until=t, since=latest)
@@ -137,8 +146,21 @@ class LogReader:
             times = Frame(record.payload).t
             latest = max(latest, int(times[times <= t].max()))
         for entry in reversed(files):
-            latest = self._archive.observed(entry, machine, t, latest)
+            latest = self._archive.observed(entry, machine, t, latest, last)
         return latest
+
+    def find(self, event_id: str) -> Record | None:
+        """The record that brought an event, by the event's id."""
+        rows = self._rows(SEEN, (key_of(event_id),))
+        if rows:
+            return next(iter(self.read(rows[0][0] - 1, 1)), None)
+        stem, number = numbered(event_id) or ("", 0)
+        if not number:
+            return None
+        found = [stored_of(row) for row in self._rows(FRAME, (stem, number))]
+        for first, last, *entry in self._rows(SEALED, (stem, number, number)):
+            found += self._archive.stem(Entry(*entry), first, last, stem)
+        return next((record for record in found if record.first_seq <= number < record.first_seq + record.n), None)
 
     def version(self) -> int:
         """A number that changes when another connection has committed."""

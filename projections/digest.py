@@ -23,10 +23,10 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from tailrace.projections.tables import checkpoint, metadata
+from tailrace.projections.tables import checkpoint, log_block, metadata
 
-MODELS = tuple(sorted(metadata.tables.keys() - {checkpoint.name}))
-"""The read models: every table but the places of projections."""
+MODELS = tuple(sorted(metadata.tables.keys() - {checkpoint.name, log_block.name}))
+"""The read models: every table but the places of projections, and of ingest times in the log."""
 
 TIMES = frozenset({"start", "end", "t", "since", "cleared", "DetectionTime"})
 """Columns that hold an instant as text or as the database's own time."""

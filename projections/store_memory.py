@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tailrace.engine.store import Change, Place, Row
-from tailrace.projections.summaries import made, overlaps
+from tailrace.projections.summaries import KEPT, made, overlaps
 from tailrace.projections.tables import ADD, metadata
 from tailrace.schemas.errors import StaleWriter
 
@@ -32,6 +32,7 @@ class MemoryStore:
             )
         tables = {change.table: dict(self._tables.get(change.table, {})) for change in changes}
         for change in changes:
+            _keep(tables[change.table], change, self._tables | tables)
             _apply(tables[change.table], change)
             _make_again(tables[change.table], change, self._tables | tables)
         self._tables |= tables
@@ -65,6 +66,17 @@ def _together(old: Row, new: Row, name: str) -> dict[str, Any]:
     rules = {column.name: column.info.get(ADD) for column in metadata.tables[name].columns}
     sums = {column: old[column] + new[column] for column, rule in rules.items() if rule == "sum"}
     return dict(old) | sums | {column: max(old[column], new[column]) for column, rule in rules.items() if rule == "max"}
+
+
+def _keep(table: Table, change: Change, tables: Mapping[str, Table]) -> None:
+    if not change.keep:
+        return
+    to, of = metadata.tables[change.table], metadata.tables[KEPT[change.table]]
+    for row in change.keep:
+        stands = tables.get(of.name, {}).get(_key(row, [column.name for column in of.primary_key]))
+        if stands is not None and stands["revision"] < row["until"]:
+            copy = {name: stands[name] if name in of.columns else row[name] for name in to.columns.keys()}  # noqa: SIM118
+            table[_key(copy, [column.name for column in to.primary_key])] = copy
 
 
 def _make_again(table: Table, change: Change, tables: Mapping[str, Table]) -> None:

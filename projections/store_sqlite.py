@@ -22,7 +22,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from tailrace.engine.store import Change, Place, Row
 from tailrace.engine.unit import unit
-from tailrace.projections.summaries import summary
+from tailrace.projections.summaries import kept, summary
 from tailrace.projections.tables import ADD, metadata
 from tailrace.projections.views import VIEWS
 from tailrace.schemas.errors import StaleWriter
@@ -60,6 +60,8 @@ class SqliteStore:
         )
 
     def _write(self, change: Change) -> None:
+        if change.keep:
+            self._many(_keep(change.table), change.keep)
         by_columns: dict[tuple[str, ...], list[Row]] = {}
         for row in change.upsert:
             by_columns.setdefault(tuple(row), []).append(row)
@@ -153,6 +155,12 @@ def _add(name: str) -> _Statement:
         raise ValueError(f"{name}: expected a table whose columns can be added to, got one without")
     keys = [column.name for column in table.primary_key]
     return _by_place(statement.on_conflict_do_update(index_elements=keys, set_=values))
+
+
+@cache
+def _keep(name: str) -> _Statement:
+    columns, row = kept(name)
+    return _by_place(sa.insert(metadata.tables[name]).prefix_with("OR REPLACE").from_select(columns, row))
 
 
 @cache

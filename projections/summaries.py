@@ -1,8 +1,8 @@
-"""Tables that sum up others: by which rule a stretch of them is made again, for every database.
+"""Tables that are made of others: sums of them and what they were, by which rule, for every database.
 
 Rules: `oee_hour` and `oee_shift` are sums of `oee_bucket` by machine, product and hour or shift. A minute belongs to the hour and
 to every shift in which it begins. What is made again is made from the rows as they are, so it does not matter how often or in
-which steps, and what has no minute any more is gone.
+which steps, and what has no minute any more is gone. `oee_history` keeps the rows of `oee_bucket` that are restated.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import msgspec
 import sqlalchemy as sa
 
 from tailrace.engine.store import Row
-from tailrace.projections.tables import oee_bucket, oee_hour, oee_shift, shift
+from tailrace.projections.tables import metadata, oee_bucket, oee_history, oee_hour, oee_shift, shift
 from tailrace.schemas import bucket
 from tailrace.schemas.instant import HOUR
 
@@ -38,6 +38,19 @@ class Summary(msgspec.Struct, frozen=True):
 def summary(table: str) -> Summary:
     """The rule of a table; raises KeyError for one that has none."""
     return {"oee_hour": _hours, "oee_shift": _shifts}[table]()
+
+
+KEPT = {oee_history.name: oee_bucket.name}
+"""By table, the one whose rows it keeps."""
+
+
+@cache
+def kept(table: str) -> tuple[list[str], sa.Select[Any]]:
+    """The columns of a row that is kept, and the row of a key as it stands; raises KeyError for a table that keeps none."""
+    to, of = metadata.tables[table], metadata.tables[KEPT[table]]
+    cells = [of.c[name] if name in of.c else sa.bindparam(name, type_=to.c[name].type) for name in to.columns.keys()]  # noqa: SIM118
+    same = [column == sa.bindparam(column.name) for column in of.primary_key]
+    return list(to.columns.keys()), sa.select(*cells).where(*same, of.c.revision < sa.bindparam("until"))
 
 
 def made(table: str, stretch: Row, minutes: Iterable[Row], shifts: Iterable[Row]) -> Iterator[dict[str, Any]]:

@@ -74,6 +74,25 @@ oee_bucket = sa.Table(
     *(_column(name, INT64, _meaning(name)) for name in bucket.COLUMNS),
 )
 
+oee_history = sa.Table(
+    "oee_history",
+    metadata,
+    _column("machine", KEY, "machine id", key=True),
+    _column("start_ns", INT64, "start of the minute, ns UTC", key=True),
+    _column("product", KEY, "product that ran, '' = none known", key=True),
+    _column("revision", INT64, "of the row as it was, 1 = the first one", key=True),
+    _column("start", TEXT, "start of the minute, UTC"),
+    _column("known_from_ns", INT64, "from when on this was what was known: ingest time of what caused it, ns UTC"),
+    _column("known_to_ns", INT64, "until when: ingest time of what restated it, ns UTC"),
+    _column("cause", TEXT, "id of the event that restated it; of several that came together the first"),
+    _column("cause_type", KEY, "its type"),
+    _column("cause_events", INT64, "events that came together with it, itself included"),
+    _column("by", TEXT, "who said it, or the source that brought it"),
+    _column("reason", TEXT, "why, in the words of who said it, '' = none"),
+    *(_column(name, INT64, _meaning(name)) for name in bucket.COLUMNS),
+)
+"""Every earlier revision of a row of oee_bucket."""
+
 shift = sa.Table(
     "shift",
     metadata,
@@ -299,6 +318,13 @@ parked = sa.Table(
     _column("position", INT64, "its position in the log"),
     _column("type", TEXT, "its type"),
     _column("reason", TEXT, "what was expected and what came"),
+)
+
+log_block = sa.Table(
+    "log_block",
+    metadata,
+    _column("block", INT64, "a thousand positions of the log, from 0", key=True),
+    _column("ingested_ns", INT64, "latest ingest time of a record in it, ns UTC", add="max"),
 )
 
 checkpoint = sa.Table(

@@ -188,6 +188,9 @@ class QuarantineItem(msgspec.Struct, frozen=True, kw_only=True):
 OeeItem = dict[str, Any]
 """The figures of docs/oee.md, of a machine, a line or a group."""
 
+OeeDiff = dict[str, Any]
+"""`before` and `after` with the figures of docs/oee.md, and `moved`."""
+
 
 class ReasonEdit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a person says of a stop, and the revision of the stop that was on the screen."""

@@ -3,7 +3,7 @@
 Rules: everything is int64 (ns, parts, ns x parts), so sums are exact. Time is by schedule class and category. Parts are by
 place: in a shift, or outside of it (off schedule, or in a planned stop) while idle or while running. `ideal` columns are the
 sum of ideal cycle x parts where the cycle is known; `no_ideal` counts the parts whose cycle is not. Columns are only added at
-the end; a body names the columns it has.
+the end; a body names the columns it has. A body of restated minutes says what caused them, and has one cause.
 """
 
 from __future__ import annotations
@@ -44,8 +44,25 @@ ROWS_MAX = 500
 _KEYS = ("start_ns", "product", "revision", "known_from", "cause")
 
 
+TEXT_MAX = 500
+"""Characters of a text of a cause that are kept."""
+
+
+class Cause(msgspec.Struct, frozen=True, array_like=True):
+    """What restated minutes: id of its (first) event, type, events in the record, who said it or else which source, and why."""
+
+    id: str
+    type: str
+    n: int
+    by: str
+    reason: str
+
+
 class Buckets(msgspec.Struct, frozen=True):
-    """Rows of consecutive n: start (ns), product (index into products), revision, known_from (ns), cause, and their tallies."""
+    """Rows of consecutive n: start (ns), product (index into products), revision, known_from (ns), cause, and their tallies.
+
+    said: what the one cause of all of them was, where they were restated.
+    """
 
     start: NDArray[np.int64]
     product: NDArray[np.int64]
@@ -54,6 +71,7 @@ class Buckets(msgspec.Struct, frozen=True):
     cause: NDArray[np.int64]
     tallies: NDArray[np.int64]
     products: Sequence[str]
+    said: Cause | None = None
 
     def __len__(self) -> int:
         return len(self.start)
@@ -63,6 +81,7 @@ class _Header(msgspec.Struct, frozen=True, array_like=True):
     n: int
     columns: list[str]
     products: list[str]
+    said: Cause | None = None
 
 
 _decode_header = msgspec.msgpack.Decoder(_Header).decode
@@ -72,7 +91,7 @@ def encode(buckets: Buckets) -> bytes:
     """A header naming the columns that are not all zero, then those columns as little-endian int64."""
     present = np.flatnonzero(buckets.tallies.any(axis=0))
     header = msgspec.msgpack.encode(
-        _Header(len(buckets), [*_KEYS, *(COLUMNS[i] for i in present)], list(buckets.products))
+        _Header(len(buckets), [*_KEYS, *(COLUMNS[i] for i in present)], list(buckets.products), buckets.said)
     )
     keys = (buckets.start, buckets.product, buckets.revision, buckets.known_from, buckets.cause)
     matrix = np.vstack([*keys, buckets.tallies[:, present].T]).astype("<i8")
@@ -90,7 +109,7 @@ def decode(body: bytes) -> Buckets:
             raise InvalidEvent(f"expected tally columns of this release, got {name!r}: a newer Tailrace wrote this")
         tallies[:, _INDEX[name]] = values
     start, product, revision, known_from, cause = matrix[: len(_KEYS)]
-    return Buckets(start, product, revision, known_from, cause, tallies, header.products)
+    return Buckets(start, product, revision, known_from, cause, tallies, header.products, header.said)
 
 
 _INDEX = {name: i for i, name in enumerate(COLUMNS)}

@@ -153,7 +153,7 @@ def _answers(reader: LogReader) -> list[Any]:
         [reader.read(after, limit) for after in (-1, 0, 1, 50, end - 1, end) for limit in (0, 1, 3, 500)],
         [reader.read_machine(m, after, limit) for m in ("M1", "M2", "", "x") for after in (0, 40) for limit in (0, 5, 500)],
         [reader.telemetry(m, NOW + a, NOW + b, n) for m in ("M1", "M2") for a, b in ((0, 50), (30, SECOND)) for n in (1, 3, 99)],
-        [reader.observed(m, NOW + t) for m in ("M1", "M2", "x") for t in (-1, 0, 17, 100, 10 * SECOND, 400 * SECOND)],
+        [reader.observed(m, NOW + t, 10**9) for m in ("M1", "M2", "x") for t in (-1, 0, 17, 100, 10 * SECOND, 400 * SECOND)],
     ]  # fmt: skip
 
 

@@ -96,7 +96,7 @@ def test_the_worked_example_of_the_docs(tmp_path: Path) -> None:
     """The lines and the table of docs/oee.md, as they stand there."""
     text = (Path(__file__).parents[1] / "docs" / "oee.md").read_text()
     lines = text.split("```jsonl\n")[1].split("```")[0]
-    rows = re.findall(r"^\| (\w+) \|.*\| ([\d.]+) \|$", text.split("```")[2], re.MULTILINE)
+    rows = re.findall(r"^\| (\w+) \|.*\| ([\d.]+) \|$", text.split("```jsonl\n")[1].split("```")[1], re.MULTILINE)
     start, end = (int(parse_instant(f"2026-11-20T{hour}:00:00Z")) for hour in ("06", "14"))
     got = _oee(_imported(tmp_path, lines.encode()), "MCH004", start, end, None)
     assert len(rows) == 21

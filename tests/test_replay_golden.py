@@ -22,6 +22,7 @@ GOLDEN = {
     "machine": "51bd87c0b47a33eabd61c547056df5edb64adc535f82ef856a91f3e2adf0ef88",
     "machine_now": "1733ef28abcaa8b98616dbc4b4b331f7139d3ded858a63ba07133e637aeaf34c",
     "oee_bucket": "330c1c9af4b404308a27722a611fe5fd150edf8f8265df924ef6bde4e163bc8d",
+    "oee_history": "1dc9b6a7f9c4fd4e5e834a47ed1215a69f0d8e1fadbc5c17c0a1cdd35250237c",
     "oee_hour": "e4241dfc0aa72e50498c87550f43fab4269174e9a63904d686c68731ca98ba36",
     "oee_shift": "08d389b429bfcca5ba2bdee3c7010eabcc28587ade4a127bca44b5fef1449061",
     "parked": "0d2ce432feb0fe2a3a95b7fd4c75913ba6b82d701b96726d16e145ad446f3d1e",

@@ -282,3 +282,20 @@ async def test_values_come_back_as_they_were(adapter: Adapter) -> None:
     }  # fmt: skip
     await adapter.open().commit("facts", ZERO, [Change("quarantine", [row])], ONE)
     assert adapter.rows("quarantine") == [row]
+
+
+async def test_what_a_row_was_is_kept_before_it_changes(adapter: Adapter) -> None:
+    store = adapter.open()
+    await store.commit("oee", ZERO, [Change("oee_bucket", [minute(0, run=5), minute(1, run=6)])], ONE)
+    keep = [kept(0, until=2), kept(1, until=1), kept(2, until=2)]
+    changes = [Change("oee_history", keep=keep), Change("oee_bucket", [minute(0, run=7, revision=2)])]
+    await store.commit("oee", ONE, changes, TWO)
+    (row,) = adapter.rows("oee_history")
+    assert row == minute(0, run=5) | {name: value for name, value in kept(0, until=2).items() if name != "until"}
+    assert [row["shift_run_ns"] for row in adapter.rows("oee_bucket")] == [7, 6]
+
+
+def kept(at: int, until: int) -> dict[str, Any]:
+    said = {"cause": "r1", "cause_type": "reason.assigned", "cause_events": 1, "by": "ada", "reason": "lubrication"}
+    key = {"machine": "M1", "start_ns": at * MINUTE, "product": ""}
+    return key | {"known_to_ns": 9, "until": until} | said

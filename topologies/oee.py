@@ -6,12 +6,13 @@ Rules:
 3. Facts at or after the watermark's own minute change nothing that was emitted; their closings are worked out together at
    the end of the step, which gives the same outputs in the same order as doing it at every record's end.
 4. Where nothing is observed for more than QUIET days, only the first and the last of them become buckets.
+5. What is restated says by whom and why: an output of restated minutes has one cause.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any
 
 import msgspec
@@ -20,11 +21,12 @@ from numpy.typing import NDArray
 
 from tailrace.engine.topology import Load
 from tailrace.schemas import bucket, codec, event
-from tailrace.schemas.bucket import ROWS_MAX, Buckets
+from tailrace.schemas.bucket import ROWS_MAX, Buckets, Cause
 from tailrace.schemas.frame import MAX_READINGS, Frame
 from tailrace.schemas.instant import DAY, MINUTE
 from tailrace.schemas.record import Record
 from tailrace.topologies import facts
+from tailrace.topologies.cause import cause_of
 from tailrace.topologies.cells import Cells, Output
 from tailrace.topologies.machine import NOTHING, Machine, Touched, floor_minute, join
 from tailrace.topologies.plan import NONE
@@ -46,7 +48,7 @@ class Oee:
     """The topology: name, version, and a state from its pages."""
 
     name = "oee"
-    version = 2
+    version = 3
 
     def restore(self, marks: Mapping[str, int], load: Load) -> OeeState:
         """The state whose pages `load` gives; marks: highest n by machine."""
@@ -54,7 +56,7 @@ class Oee:
 
 
 class _Rows(msgspec.Struct, frozen=True):
-    """Emitted rows, in order: tally rows of minutes, with revision, ingest time and position of their cause."""
+    """Emitted rows, in order: tallies of minutes, with revision, ingest time and position of their cause; said: what restated."""
 
     start: Ints
     product: Ints
@@ -63,6 +65,7 @@ class _Rows(msgspec.Struct, frozen=True):
     known_from: Ints
     cause: Ints
     names: list[str]
+    said: Cause | None = None
 
 
 class _Cell:
@@ -197,15 +200,16 @@ class _Cell:
                 hi = min(lo + DAY, b)
                 changed = _differences(before, self.machine, lo, hi)
                 revisions = {minute: self.machine.revise(minute) for minute in dict.fromkeys(changed.segment.tolist())}
-                self._emit(record, changed, np.array([revisions[m] for m in changed.segment.tolist()], np.int64))
+                revision = np.array([revisions[m] for m in changed.segment.tolist()], np.int64)
+                self._emit(record, changed, revision, cause_of(record))
 
-    def _emit(self, record: Record, rows: Tally, revision: Ints) -> None:
+    def _emit(self, record: Record, rows: Tally, revision: Ints, said: Cause | None = None) -> None:
         known, cause = (np.full(len(revision), value, np.int64) for value in (record.ingested, record.position))
-        self._out.append(self._rows(rows, revision, known, cause))
+        self._out.append(self._rows(rows, revision, known, cause, said))
 
-    def _rows(self, rows: Tally, revision: Ints, known: Ints, cause: Ints) -> _Rows:
+    def _rows(self, rows: Tally, revision: Ints, known: Ints, cause: Ints, said: Cause | None = None) -> _Rows:
         names = self.machine.head.products
-        return _Rows(rows.segment, rows.product, rows.tallies, revision, known, cause, names)
+        return _Rows(rows.segment, rows.product, rows.tallies, revision, known, cause, names, said)
 
     def pages(self) -> Mapping[str, bytes]:
         """Nothing but the machine's facts."""
@@ -284,10 +288,13 @@ def without(begin: int, end: int, holes: Sequence[tuple[int, int]]) -> Iterator[
 
 
 def _split(rows: Sequence[_Rows]) -> Iterator[Buckets]:
-    """Rows one after the other, cut to what one derived record may hold; product codes become names of their own."""
-    rows = [r for r in rows if len(r.start)]
-    if not rows:
-        return
+    """Rows one after the other, cut where a cause of restated ones ends, and to what one derived record may hold."""
+    for _, same in groupby((r for r in rows if len(r.start)), lambda r: (r.said and int(r.cause[0]), r.said)):
+        yield from _cut(list(same))
+
+
+def _cut(rows: Sequence[_Rows]) -> Iterator[Buckets]:
+    """Rows of one `said`; product codes become names of their own."""
     start, product, tallies, revision, known, cause = (
         np.concatenate([getattr(r, field) for r in rows])
         for field in ("start", "product", "tallies", "revision", "known_from", "cause")
@@ -298,5 +305,5 @@ def _split(rows: Sequence[_Rows]) -> Iterator[Buckets]:
         codes, local = np.unique(product[part], return_inverse=True)
         yield Buckets(
             start[part], local.astype(np.int64), revision[part], known[part], cause[part], tallies[part],
-            [names[code] for code in codes.tolist()],
+            [names[code] for code in codes.tolist()], rows[-1].said,
         )  # fmt: skip
