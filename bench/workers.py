@@ -47,7 +47,7 @@ OURS, EVERY = "tailrace, OEE", "tailrace, every fold"
 CONFLUENT, QUIX, TABLE, TAKE = "confluent-kafka", "Quix Streams", "Faust, table", "Faust, take(500) and a dict"
 STREAMS, PATHWAY = "Kafka Streams (Java)", "Pathway"
 BATCH = {1: "5000", 200: "500"}
-"""By frame: messages in a transaction of confluent-kafka, the best of some that were tried."""
+"""By frame: messages in a transaction of confluent-kafka, at most."""
 
 TARGETS = {
     1: {"": 50_000, CONFLUENT: 0.5, QUIX: 2, TABLE: 25},
