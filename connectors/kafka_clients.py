@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaError
 
 from tailrace.connectors.kafka_settings import KafkaSettings
 from tailrace.connectors.tls import tls
-from tailrace.schemas.errors import InvalidSettings
+from tailrace.schemas.errors import InvalidSettings, Unavailable
 
 PROTOCOLS = {
     (False, False): "PLAINTEXT",
@@ -97,9 +97,17 @@ async def refusal(settings: KafkaSettings) -> str:
     return "; ".join(said)
 
 
+async def away(settings: KafkaSettings, error: BaseException) -> Unavailable:
+    """What is said where no broker could be reached."""
+    said = await refusal(settings) or _words(error)
+    return Unavailable(f"{settings.where}: expected a broker that answers, got {said}")
+
+
 def _words(error: BaseException) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not one that is trusted here: {error.verify_message}; ca names who signed it"
     if isinstance(error, ssl.SSLError):
         return f"TLS failed: {error.reason or error}"
+    if isinstance(error, KafkaError):
+        return str(error)  # it begins with its name
     return f"{type(error).__name__}: {error}".rstrip(": ")

@@ -168,7 +168,7 @@ class PartitionReader:
         except BaseException as error:
             await leave(consumer)
             if isinstance(error, (KafkaError, OSError)):
-                raise self._away(error) from error
+                raise await kafka_clients.away(self._settings, error) from error
             raise
         return consumer
 

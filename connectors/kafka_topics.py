@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from tailrace.connectors import kafka_clients
 from tailrace.connectors.kafka_settings import KafkaSettings
-from tailrace.schemas.errors import InvalidSettings, Unavailable
+from tailrace.schemas.errors import InvalidSettings
 
 FOR_EVER = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 NEWEST = {"cleanup.policy": "compact"}
@@ -127,7 +127,6 @@ async def admin(settings: KafkaSettings) -> AsyncIterator[Any]:
         await client.start()
         yield client
     except (KafkaError, OSError, TimeoutError) as error:
-        said = await kafka_clients.refusal(settings) or f"{type(error).__name__}: {error}"
-        raise Unavailable(f"{settings.where}: expected a broker that answers, got {said}") from error
+        raise await kafka_clients.away(settings, error) from error
     finally:
         await client.close()
