@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tailrace.app import kafka_folder
 from tailrace.app.pipeline import PLACE, Pipeline, drive
-from tailrace.app.same_log import require_same_log
+from tailrace.app.same_log import SameLog
 from tailrace.connectors.checkpoints_sqlite import SqliteCheckpoints
 from tailrace.connectors.derived_sqlite import SqliteDerivedLog
 from tailrace.connectors.kafka_settings import KafkaSettings
@@ -24,6 +24,7 @@ from tailrace.connectors.log_sqlite_file import EVENTS_FILE, words
 from tailrace.connectors.log_sqlite_reader import LogReader
 from tailrace.connectors.mqtt_settings import MqttSettings
 from tailrace.connectors.opcua_settings import OpcUaSettings
+from tailrace.connectors.origin_sqlite import SqliteOrigin
 from tailrace.connectors.ownership import Owner, Ownership, own, owner_of
 from tailrace.engine.log import Log
 from tailrace.engine.projector import Projector
@@ -139,6 +140,7 @@ def read_store(directory: Path) -> Iterator[sqlite3.Connection]:
         connection.execute("PRAGMA synchronous = NORMAL")
         make_tables(connection)
         SqliteCheckpoints(connection)  # its tables too: in the picture of a reader, another's commit would forbid it
+        SqliteOrigin(connection)
         yield connection
     except sqlite3.Error as error:
         raise Unavailable(f"{path}: {_hint(error)}") from error
@@ -152,7 +154,7 @@ def pipeline(
 ) -> Iterator[Pipeline]:
     """Everything that is made of the log of a data folder; into: the folder of the rows, where it is another one."""
     events = SocketLog(directory)
-    with read_store(into or directory) as connection:
+    with read_store(into or directory) as connection, closing(LogReader(directory / EVENTS_FILE)) as log:
         try:
             store, derived = SqliteStore(connection), SqliteDerivedLog(connection)
             checkpoints = SqliteCheckpoints(connection)
@@ -167,7 +169,7 @@ def pipeline(
                     Projector(store, rows, events, batch=batch)
                     for rows in (FactRows(), AuditRows(), NowRows(), IngestedRows())
                 ],
-                lambda: _require_same_log(directory, into or directory, connection),
+                SameLog((into or directory) / READ_FILE, connection, log),
             )
         finally:
             drive(events.close())
@@ -182,17 +184,12 @@ def listens(directory: Path) -> bool:
 def catch_up(directory: Path) -> None:
     """Folds what the log has and the rows have not, unless somebody owns the folder and does it."""
     with reading(directory) as log, read_store(directory) as connection:
-        require_same_log(directory / READ_FILE, connection, log)
+        SameLog(directory / READ_FILE, connection, log).require()
         behind = place_of(connection, PLACE).position < log.end()
     if behind:
         with suppress(Owned), own(directory), pipeline(directory) as folding:
             folding.drain()
             folding.checkpoint()
-
-
-def _require_same_log(directory: Path, rows: Path, connection: sqlite3.Connection) -> None:
-    with reading(directory) as log:
-        require_same_log(rows / READ_FILE, connection, log)
 
 
 def _hint(error: sqlite3.Error) -> str:

@@ -27,10 +27,11 @@ from tailrace.app import cli_options as options
 from tailrace.app import compose, kafka_folder
 from tailrace.app.doctor_check import Check, judged
 from tailrace.app.pipeline import PLACE
+from tailrace.app.same_log import SameLog
 from tailrace.app.settings import Plant
 from tailrace.app.web import HOST, PORT, PORTS
 from tailrace.projections.store_sqlite import place_of
-from tailrace.schemas.errors import TailraceError, Unavailable
+from tailrace.schemas.errors import Conflict, TailraceError, Unavailable
 from tailrace.schemas.instant import SECOND, format_instant
 
 PYTHON_MIN = (3, 11)
@@ -237,13 +238,23 @@ def _rows(directory: Path, end: int, owned: bool) -> Iterator[Check]:
     if not (directory / compose.READ_FILE).is_file():
         yield Check("rows", "ok", f"none yet: the next command makes {compose.READ_FILE} from the log")
         return
-    with compose.read_store(directory) as connection:
+    with compose.read_store(directory) as connection, compose.reading(directory) as log:
         reached = place_of(connection, PLACE).position
         (refused,) = connection.execute("SELECT count(*) FROM quarantine").fetchone()
+        yield from _origin(SameLog(directory / compose.READ_FILE, connection, log))
     found = f"up to position {reached} of {end}"
     yield judged("rows", reached >= end or owned, found, "`tailrace status` folds the rest, or says what holds it up")
     shown = f"{refused} events could not be taken; `tailrace export` shows why, as ingest.quarantined"
     yield Check("quarantine", "ok", shown if refused else "nothing was refused")
+
+
+def _origin(log: SameLog) -> Iterator[Check]:
+    try:
+        log.require()
+    except Conflict as error:
+        yield Check("same log", "attention", str(error), "every command that shows figures stops until then")
+    else:
+        yield Check("same log", "ok", "the rows were made of this log")
 
 
 def _owner(directory: Path, owner: compose.Owner | None) -> Iterator[Check]:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, TypeVar
+from collections.abc import Coroutine, Sequence
+from typing import Any, Protocol, TypeVar
 
 from tailrace.connectors.log_sqlite_file import words
 from tailrace.engine.projector import Projector
@@ -26,8 +26,18 @@ PLACE = "pipeline"
 """The name under which `reached` is kept among the places of the store."""
 
 
+class Origin(Protocol):
+    """The log that the rows are made of (app/same_log.py)."""
+
+    def require(self) -> None:
+        """Raises where the rows were made of another one."""
+
+    def keep(self, position: int) -> None:
+        """The rows reach a position, in the transaction that is open."""
+
+
 class Pipeline:
-    """The workers and projectors of one read store. `require` is called before the first step, and raises where none may be."""
+    """The workers and projectors of one read store. Before the first step, the log has to be the one that its rows are of."""
 
     def __init__(
         self,
@@ -36,11 +46,11 @@ class Pipeline:
         workers: Sequence[Worker],
         derived: Sequence[Projector[Any]],
         events: Sequence[Projector[Any]],
-        require: Callable[[], None] = lambda: None,
+        origin: Origin,
     ) -> None:
         self._connection, self._store = connection, store
         self._workers, self._derived, self._events = workers, derived, events
-        self._require = require
+        self._origin = origin
         self._place: Place | None = None
         self._one = threading.Lock()
 
@@ -86,7 +96,7 @@ class Pipeline:
 
     async def _step(self, until: int | None) -> bool:
         if self._place is None:
-            self._require()
+            self._origin.require()
         self._place = place = self._place or await self._store.place(PLACE)
         followers: list[Worker | Projector[Any]] = [*self._workers, *self._events]
         stands = [await each.restore() for each in followers]
@@ -104,6 +114,7 @@ class Pipeline:
             return False
         self._place = Place(lead.position)
         await self._store.commit(PLACE, place, [], self._place)
+        self._origin.keep(lead.position)
         return True
 
     async def _project(self) -> None:

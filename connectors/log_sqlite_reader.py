@@ -19,7 +19,7 @@ from typing import Any
 
 from tailrace.connectors import log_sqlite_file as file
 from tailrace.connectors.archive import FOLDER, Archive, Entry
-from tailrace.connectors.chain import START
+from tailrace.connectors.chain import START, Chain
 from tailrace.connectors.identity import key_of, numbered
 from tailrace.schemas.errors import Unavailable
 from tailrace.schemas.event import OBSERVED as OBSERVED_TYPES
@@ -68,6 +68,15 @@ SEALED = """
 SELECT s.first, s.last, a.first, a.last, a.file, a.bytes, a.sha256 FROM sealed AS s
 JOIN archive AS a ON s.first >= a.first AND s.last <= a.last WHERE s.stem = ? AND s.low <= ? AND s.high >= ?
 """
+CHAIN = """
+SELECT position, chain FROM record WHERE position = :position
+UNION ALL SELECT * FROM (SELECT last, chain FROM archive WHERE last <= :position ORDER BY first DESC LIMIT 1)
+ORDER BY 1 DESC LIMIT 1
+"""
+"""Of archived records, the chain of the last one in each file is stored."""
+
+READ_RECORDS = 200
+
 ALWAYS: dict[str, Any] = {"since": -(2**63), "until": 2**63 - 1, "after": 0}
 
 
@@ -119,6 +128,25 @@ class LogReader:
         """The last position that is archived (0: none), and the log's chain up to it."""
         rows = self._rows("SELECT last, chain FROM archive ORDER BY first DESC LIMIT 1")
         return (rows[0][0], rows[0][1]) if rows else (0, START)
+
+    def known_chain(self, position: int) -> tuple[int, bytes]:
+        """The newest position up to this one whose chain is stored, and the log's chain there."""
+        rows = self._rows(CHAIN, {"position": position})
+        return (rows[0][0], rows[0][1]) if rows else (0, START)
+
+    def chain(self, position: int) -> bytes | None:
+        """The log's chain up to a position, as its records there give it; None where they are damaged, or not there."""
+        at, head = self.known_chain(position - 1)
+        chain = Chain(head)
+        while at < position:
+            records = self.read(at, min(READ_RECORDS, position - at))
+            if not records:
+                return None
+            for record in records:
+                chain.add(record)
+            at = records[-1].position
+        stands, stored = self.known_chain(position)
+        return None if stands == position and stored != chain.head else chain.head
 
     def files(self) -> list[str]:
         """The names of the archive's files, in order."""
