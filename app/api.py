@@ -28,9 +28,10 @@ from tailrace.app.oee_diff import diff
 from tailrace.app.oee_group import Asked
 from tailrace.app.oee_group import of as together
 from tailrace.app.oee_query import oee as oee_of
+from tailrace.app.stop_report import report
 from tailrace.engine.log import Log
 from tailrace.projections import queries
-from tailrace.projections.pareto import report
+from tailrace.projections.reasons import offered, tree
 from tailrace.schemas.answer import (
     AnomalyItem,
     MachineItem,
@@ -47,6 +48,7 @@ from tailrace.schemas.answer import (
 )
 from tailrace.schemas.errors import Conflict, InvalidInput, NotFound, TailraceError, Unavailable
 from tailrace.schemas.instant import HOUR, SECOND, parse_instant
+from tailrace.schemas.reason import StopReason
 
 WINDOW = 8 * HOUR
 Cursor = Annotated[str | None, QueryParameter(description="`next` of the page before")]
@@ -65,7 +67,12 @@ AsOf = Annotated[str | None, QueryParameter(description="count nothing that is s
 From = Annotated[str | None, QueryParameter(name="from", description="start, ISO 8601 with offset or Unix seconds")]
 To = Annotated[str | None, QueryParameter(name="to", description="end, exclusive")]
 OnLine = Annotated[str | None, QueryParameter(name="line", description="only machines of this line (ISA-95)")]
-Microstop = Annotated[float, QueryParameter(ge=0, le=10**9, description="seconds; a shorter stop is no failure")]
+Microstop = Annotated[
+    float | None,
+    QueryParameter(
+        ge=0, le=10**9, description="seconds; a shorter stop is no failure; without: the definition's microstop_s"
+    ),
+]
 Open = Annotated[bool, QueryParameter(name="open", description="only those that are not over")]
 
 
@@ -154,15 +161,20 @@ def pareto(
     line: OnLine = None,
     start: From = None,
     end: To = None,
-    microstop_s: Microstop = 300,
+    microstop_s: Microstop = None,
 ) -> StopReport:
-    """What stops cost by reason, most first, with MTBF and MTTR as sum / n; without a window the last 8 hours."""
+    """What stops cost by reason, most first, MTBF and MTTR as sum / n, and the six big losses; by default of the last 8 hours."""
     served = _served(state)
     since, until = _window(served, start, end)
-    with compose.read_store(served.directory) as connection:
-        return report(
-            connection, served.clock(), since, until, machine=machine, line=line, microstop=round(microstop_s * SECOND)
-        )
+    microstop = None if microstop_s is None else round(microstop_s * SECOND)
+    return report(served.directory, served.clock(), since, until, machine=machine, line=line, microstop=microstop)
+
+
+@get("/reasons", sync_to_thread=True)
+def reasons(state: State, machine: Machine = None) -> Page[StopReason]:
+    """What people choose from for a stop, in the order of the tree; of a machine, what is offered for it."""
+    with compose.read_store(_served(state).directory) as connection:
+        return Page(tree(connection) if machine is None else offered(connection, machine))
 
 
 @post("/stops/{stop_id:str}/reason", status_code=200)
@@ -236,6 +248,7 @@ def api(served: Served) -> Litestar:
         oee_diff,
         stops,
         pareto,
+        reasons,
         give_reason,
         split,
         merge,

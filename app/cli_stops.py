@@ -15,8 +15,8 @@ from tailrace.app.cli_lists import check_window, put_page, walk, window
 from tailrace.app.edits import Editing, merge_stops, split_stop, undo_edit
 from tailrace.app.known import require_machine
 from tailrace.app.output import console, length, percent, put_json, table
+from tailrace.app.stop_report import report
 from tailrace.projections import queries
-from tailrace.projections.pareto import report
 from tailrace.schemas.answer import MergeEdit, Page, SplitEdit, StopItem, UndoEdit
 from tailrace.schemas.instant import Instant, format_instant
 
@@ -104,30 +104,48 @@ def undo_(stop_id: str, directory: Path | None, by: str, expected_revision: int 
 )
 @click.option("--to", "end", required=True, type=options.Time(), help="End, exclusive.")
 @click.option(
-    "--microstop", default="300s", show_default=True, type=options.Length(), help="A shorter stop is no failure."
+    "--microstop", type=options.Length(), help="A shorter stop is no failure; default: microstop_s of the definition."
 )
 @options.as_json
 def pareto_(
-    directory: Path | None, machine: str | None, line: str | None, start: int, end: int, microstop: int, as_json: bool
+    directory: Path | None,
+    machine: str | None,
+    line: str | None,
+    start: int,
+    end: int,
+    microstop: int | None,
+    as_json: bool,
 ) -> None:
-    """Show what stops cost in [from, to) by reason, most first, with MTBF and MTTR as sum / n (docs/stops.md)."""
+    """Show what stops cost in [from, to) by reason, most first, with MTBF and MTTR as sum / n, and the six big losses
+    (docs/stops.md)."""
     check_window(start, end)
     target = options.folder(directory)
     compose.catch_up(target)
     require_machine(target, machine)
-    with compose.read_store(target) as connection:
-        found = report(connection, time.time_ns(), start, end, machine=machine, line=line, microstop=microstop)
+    found = report(target, time.time_ns(), start, end, machine=machine, line=line, microstop=microstop)
     if as_json:
         put_json(msgspec.structs.asdict(found))
         return
     rows = [
-        (each.category, each.reason, length(each.duration_s), each.stops, percent(each.share), percent(each.cumulative))
+        (each.category, each.reason, _words(each.loss), length(each.duration_s), each.stops, percent(each.share),
+         percent(each.cumulative))
         for each in found.items
-    ]
-    console().print(table(["category", "reason", "h:min:s", "stops", "share", "together"], rows))
+    ]  # fmt: skip
+    console().print(table(["category", "reason", "loss", "h:min:s", "stops", "share", "together"], rows))
     for name, mean in (("MTBF", found.mtbf), ("MTTR", found.mttr)):
         value = "–" if mean.mean_s is None else f"{mean.mean_s:,.1f} s"
         console().print(f"{name} {value} = {mean.sum_s:,.1f} s / {mean.n} ({mean.formula})")
+    lost = [
+        (_words(each.loss), "–" if each.duration_s is None else f"{each.duration_s:,.1f} s", percent(each.share))
+        for each in found.losses
+    ]
+    console().print(table(["big loss", "time", "share"], lost))
+    together = "–: an ideal cycle is missing" if found.lost_s is None else f"{found.lost_s:,.1f} s"
+    console().print(f"together {together} (planned busy time - valuable time)")
+
+
+def _words(loss: str | None) -> str:
+    return "" if loss is None else loss.replace("_", " ")
 
 
 def _edit(directory: Path | None, act: Callable[[Editing], Awaitable[Page[StopItem]]], as_json: bool) -> int:

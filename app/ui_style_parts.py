@@ -132,6 +132,10 @@ LISTS = """
 .pareto .lane i {
   display: block; height: 100%; background: var(--c, var(--accent)); min-width: 1px; border-radius: 3px;
 }
+.pareto-top { display: grid; grid-template-columns: minmax(0, 1fr) 220px; gap: 8px 28px; margin-bottom: 18px; }
+.pareto-chart { height: 300px; width: 100%; min-width: 0; }
+.means { display: grid; gap: 16px; align-content: center; } .means dt { color: var(--muted); font-weight: 500; }
+.means dd.figure { font-size: 24px; line-height: 1.25; }
 .pareto .r { text-align: right; white-space: nowrap; } .pareto .lab { overflow-wrap: anywhere; }
 .scroll { overflow-x: auto; }
 table.list { width: 100%; border-collapse: collapse; font-size: 13px; }
@@ -161,6 +165,15 @@ table.assets :is(td, th):first-child { position: sticky; left: 0; background: va
   max-width: 94vw !important; padding: 20px 24px !important; gap: 14px !important; align-items: stretch !important;
 }
 .dialog .q-field__label, .dialog .q-radio__label { color: var(--text); }
+.reasons { display: grid; grid-template-columns: repeat(auto-fill, minmax(148px, 1fr)); gap: 8px; }
+.reasons button {
+  display: flex; align-items: center; gap: 8px; min-height: 48px; padding: 6px 12px; text-align: left; font-weight: 500;
+  border: 1px solid var(--line); border-radius: 8px; background: var(--sunk); overflow-wrap: anywhere; line-height: 1.25;
+}
+.reasons button > span:last-child { margin-left: auto; color: var(--faint); } .reasons button > span:first-child { margin: 0; }
+.reasons button:hover, .reasons button[aria-pressed=true] { border-color: var(--accent); }
+.reasons button[aria-pressed=true] { background: color-mix(in srgb, var(--accent) 12%, transparent); }
+.reasons .back { color: var(--muted); }
 .versions { display: grid; grid-template-columns: 1fr 1fr; gap: 12px; }
 .versions > div {
   border: 1px solid var(--line); border-radius: 8px; padding: 10px 12px; background: var(--sunk); min-width: 0;
@@ -185,6 +198,8 @@ table.assets :is(td, th):first-child { position: sticky; left: 0; background: va
   table.stacked td.whole { grid-column: 1 / -1; } table.stacked .r { text-align: left; }
   .pareto { grid-template-columns: minmax(0, 1fr) repeat(3, auto); gap: 4px 12px; }
   .pareto li { row-gap: 4px; margin-bottom: 6px; }
+  .pareto-top { grid-template-columns: minmax(0, 1fr); } .pareto-chart { height: 260px; }
+  .means { grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 8px; } .means dd.figure { font-size: 16px; }
   .pareto .lane { grid-column: 1 / -1; order: 9; height: 10px; } .pareto-head span:nth-child(2) { display: none; }
   .log p { grid-template-columns: 1fr auto; gap: 0 12px; padding: 6px 0; border-top: 1px solid var(--line); }
   .log .said { grid-column: 1 / -1; }

@@ -1,98 +1,126 @@
 """What stops cost: by reason, most first, and how often and how long machines fail, each mean with its sum and its count.
 
-Rules: only the part of a stop inside the window counts, an open one to now, and nothing of what ran inside a joined stop. A
-failure is a stop of category `unplanned` that begins in the window and lasts `microstop` or longer before any clipping; its time
-to repair is its whole length, known once it is over. Sums are int64 ns; a mean of nothing is null.
+Rules: only the part of a stop inside the window counts, an open one to now, and nothing of what ran inside a joined stop. A stop
+that is shorter than the threshold of its machine's definition before any clipping is a minor stop, whatever its reason. A
+failure is a stop of category `unplanned` that begins in the window and is not shorter than the threshold; its time to repair is
+its whole length, known once it is over. Sums are int64 ns; a mean of nothing is null.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
-from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
+from tailrace.projections.losses import DEFAULTS
 from tailrace.projections.pages import rows
 from tailrace.projections.queries import gaps_of
-from tailrace.projections.tables import machine as machines
 from tailrace.projections.tables import state_interval, stop
-from tailrace.schemas.answer import LossItem, Mean, ParetoItem, StopReport
+from tailrace.schemas.answer import Mean, ParetoItem
 from tailrace.schemas.instant import seconds
+from tailrace.schemas.reason import Loss
 
 MTBF = "Σ run time in the window / n failures that begin in it"
 MTTR = "Σ length of those failures that are over / n of them"
 
+Threshold = Callable[[str, int], int]
+"""(machine, t) -> ns: a stop that begins at t and is shorter is no failure."""
 
-def losses(
-    connection: sqlite3.Connection,
-    now: int,
-    start: int,
-    end: int,
-    *,
-    machine: str | None = None,
-    line: str | None = None,
-) -> list[LossItem]:
-    """What machines were down for in [start, end), most time first: stops with a part in it, and how long those parts are."""
-    summed = _summed(connection, now, start, end, machine, line)
-    ordered = sorted(summed.items(), key=lambda each: (-each[1][0], each[0]))
+
+class Stretch(msgspec.Struct, frozen=True, kw_only=True):
+    """A stop that has a part in [start, end), in ns; gaps: what ran in it; until: where it ends so far."""
+
+    machine: str
+    start: int
+    end: int | None
+    until: int
+    gaps: list[tuple[int, int]]
+    category: str
+    reason: str
+
+    @property
+    def length(self) -> int:
+        """How long the machine was down in all of it, ns."""
+        return self.until - self.start - sum(b - a for a, b in self.gaps)
+
+    def within(self, a: int, b: int, until: int | None = None) -> list[tuple[int, int]]:
+        """The parts of [a, b) in which the machine was down; until: where it is said to end, where it is open."""
+        a, b = max(self.start, a), min(self.until if self.end is not None or until is None else until, b)
+        edges = [a, *(min(max(edge, a), b) for gap in self.gaps for edge in gap), b]
+        return [(begins, ends) for begins, ends in zip(edges[::2], edges[1::2], strict=True) if begins < ends]
+
+
+def stretches(connection: sqlite3.Connection, now: int, start: int, end: int, machines: Sequence[str]) -> list[Stretch]:
+    """The stops of some machines that have a part in [start, end), by machine and time."""
+    statement = sa.select(stop).where(*_within(stop, start, end), _of(stop, machines))
     return [
-        LossItem(category=category, reason=reason, duration_s=seconds(ns), stops=n)
-        for (category, reason), (ns, n) in ordered
-    ]
+        Stretch(
+            machine=row["machine"], start=row["start_ns"], end=row["end_ns"], gaps=gaps_of(row),
+            until=max(now, row["start_ns"]) if row["end_ns"] is None else row["end_ns"],
+            category=row["category"], reason=row["reason"],
+        )
+        for row in rows(connection, statement.order_by(stop.c.machine, stop.c.start_ns))
+    ]  # fmt: skip
 
 
-def report(
-    connection: sqlite3.Connection, now: int, start: int, end: int, *, microstop: int,
-    machine: str | None = None, line: str | None = None,
-) -> StopReport:  # fmt: skip
-    """The Pareto of [start, end) with shares of all down time, MTBF and MTTR; microstop in ns."""
-    summed = _summed(connection, now, start, end, machine, line)
+def reasons_since(connection: sqlite3.Connection, t: int) -> list[str]:
+    """Every reason that was given for a stop that was not over at t, by name."""
+    statement = sa.select(stop.c.reason).where(*_within(stop, t, 2**63 - 1), stop.c.reason != "")
+    return [row["reason"] for row in rows(connection, statement.distinct().order_by(stop.c.reason))]
+
+
+def items(
+    stops: Sequence[Stretch], start: int, end: int, short: Threshold, losses: Mapping[str, Loss | None]
+) -> list[ParetoItem]:
+    """What stops cost in [start, end) by category, reason and loss, most first. losses: those that reasons name."""
+    summed: dict[tuple[str, str, str], list[int]] = {}
+    for each in stops:
+        key = (each.category, each.reason, _loss(each, short, losses) or "")
+        of_it = summed.setdefault(key, [0, 0])
+        of_it[0] += sum(b - a for a, b in each.within(start, end))
+        of_it[1] += 1
     ordered = sorted(summed.items(), key=lambda each: (-each[1][0], each[0]))
     total = sum(ns for ns, _ in summed.values())
     so_far = accumulate(ns for _, (ns, _) in ordered)
-    items = [
+    return [
         ParetoItem(
-            category=category, reason=reason, duration_s=seconds(ns), stops=n, share=ns / total if total else None,
-            cumulative=reached / total if total else None,
+            category=category, reason=reason, loss=loss or None, duration_s=seconds(ns), stops=n,
+            share=ns / total if total else None, cumulative=reached / total if total else None,
         )
-        for ((category, reason), (ns, n)), reached in zip(ordered, so_far, strict=True)
+        for ((category, reason, loss), (ns, n)), reached in zip(ordered, so_far, strict=True)
     ]  # fmt: skip
-    begun = rows(
-        connection,
-        _of(sa.select(stop), stop, machine, line).where(
-            stop.c.category == "unplanned", stop.c.start_ns >= start, stop.c.start_ns < min(end, now)
-        ),
-    )
-    failures = [(row["end_ns"], _length(row, now)) for row in begun if _length(row, now) >= microstop]
-    over = [length for until, length in failures if until is not None]
-    ran = _ran(connection, now, start, end, machine, line)
-    return StopReport(
-        items=items, down_s=seconds(total), stops=sum(n for _, n in summed.values()),
-        mtbf=_mean(MTBF, ran, len(failures)), mttr=_mean(MTTR, sum(over), len(over)),
-    )  # fmt: skip
 
 
-def _summed(
-    connection: sqlite3.Connection, now: int, start: int, end: int, machine: str | None, line: str | None
-) -> dict[tuple[str, str], tuple[int, int]]:
-    """(ns, stops) by category and reason."""
-    statement = sa.select(stop.c.category, stop.c.reason, _clipped(stop, now, start, end), sa.func.count().label("n"))
-    inside = _of(statement, stop, machine, line).where(*_within(stop, start, end))
-    grouped = rows(connection, inside.group_by(stop.c.category, stop.c.reason))
-    summed = {(row["category"], row["reason"]): (int(row["ns"]), int(row["n"])) for row in grouped}
-    joined = _of(sa.select(stop), stop, machine, line).where(*_within(stop, start, end), stop.c.gaps != "")
-    for row in rows(connection, joined):
-        ns, n = summed[row["category"], row["reason"]]
-        ran = sum(max(0, min(b, end) - max(a, start)) for a, b in gaps_of(row))
-        summed[row["category"], row["reason"]] = ns - ran, n
-    return summed
+def means(
+    connection: sqlite3.Connection, stops: Sequence[Stretch], now: int, start: int, end: int, *,
+    machines: Sequence[str], short: Threshold,
+) -> tuple[Mean, Mean]:  # fmt: skip
+    """MTBF and MTTR of [start, end)."""
+    failures = [
+        each for each in stops
+        if each.category == "unplanned" and start <= each.start < min(end, now)
+        and each.length >= short(each.machine, each.start)
+    ]  # fmt: skip
+    over = [each.length for each in failures if each.end is not None]
+    ran = _ran(connection, now, start, end, machines)
+    return _mean(MTBF, ran, len(failures)), _mean(MTTR, sum(over), len(over))
 
 
-def _ran(connection: sqlite3.Connection, now: int, start: int, end: int, machine: str | None, line: str | None) -> int:
-    statement = _of(sa.select(_clipped(state_interval, now, start, end)), state_interval, machine, line)
-    (row,) = rows(connection, statement.where(*_within(state_interval, start, end), state_interval.c.category == "run"))
+def _loss(one: Stretch, short: Threshold, losses: Mapping[str, Loss | None]) -> str | None:
+    """Which loss a stop is counted under; of a planned stop and of what is unknown, none unless its reason names one."""
+    if one.category == "unplanned" and one.length < short(one.machine, one.start):
+        return "idling_minor_stops"
+    usual = None if one.category == "planned_stop" else DEFAULTS.get(one.category)
+    return losses.get(one.reason) or usual
+
+
+def _ran(connection: sqlite3.Connection, now: int, start: int, end: int, machines: Sequence[str]) -> int:
+    mine = _of(state_interval, machines), state_interval.c.category == "run"
+    statement = sa.select(_clipped(state_interval, now, start, end)).where(*mine)
+    (row,) = rows(connection, statement.where(*_within(state_interval, start, end)))
     return int(row["ns"] or 0)
 
 
@@ -108,19 +136,8 @@ def _within(table: sa.Table, start: int, end: int) -> Iterable[sa.ColumnElement[
     return table.c.start_ns < end, sa.or_(table.c.end_ns.is_(None), table.c.end_ns > start)
 
 
-def _of(statement: sa.Select[Any], table: sa.Table, machine: str | None, line: str | None) -> sa.Select[Any]:
-    if machine is not None:
-        statement = statement.where(table.c.machine == machine)
-    if line is not None:
-        statement = statement.where(table.c.machine.in_(sa.select(machines.c.machine).where(machines.c.line == line)))
-    return statement
-
-
-def _length(row: dict[str, Any], now: int) -> int:
-    """How long the machine was down in a stop, ns."""
-    return int(
-        (now if row["end_ns"] is None else row["end_ns"]) - row["start_ns"] - sum(b - a for a, b in gaps_of(row))
-    )
+def _of(table: sa.Table, machines: Sequence[str]) -> sa.ColumnElement[bool]:
+    return table.c.machine.in_([sa.literal(name) for name in machines]) if machines else sa.false()
 
 
 def _mean(formula: str, total: int, n: int) -> Mean:

@@ -36,7 +36,7 @@ from tailrace.schemas.answer import (
     StopItem,
 )
 from tailrace.schemas.frame import quality_word
-from tailrace.schemas.instant import format_instant, seconds
+from tailrace.schemas.instant import format_instant, parse_instant, seconds
 from tailrace.schemas.unit import unit_of
 
 
@@ -145,6 +145,15 @@ def stop_of(connection: sqlite3.Connection, stop_id: str, now: int) -> StopItem 
     """One stop, by id."""
     found = rows(connection, sa.select(stop).where(stop.c.id == stop_id))
     return _stop(found[0], now) if found else None
+
+
+def stops_beside(connection: sqlite3.Connection, one: StopItem, now: int) -> tuple[StopItem | None, StopItem | None]:
+    """The stop of the machine before one, and the one after it."""
+    start = int(parse_instant(one.start))
+    mine = sa.select(stop).where(stop.c.machine == one.machine)
+    before = rows(connection, mine.where(stop.c.start_ns < start).order_by(stop.c.start_ns.desc()).limit(1))
+    after = rows(connection, mine.where(stop.c.start_ns > start).order_by(stop.c.start_ns).limit(1))
+    return _stop(before[0], now) if before else None, _stop(after[0], now) if after else None
 
 
 def quarantined(

@@ -57,20 +57,28 @@ class IntervalItem(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
 
 
-class LossItem(msgspec.Struct, frozen=True, kw_only=True):
-    """What stops of one category and reason cost in a window, and how many they were."""
+class ParetoItem(msgspec.Struct, frozen=True, kw_only=True):
+    """What stops of one category, reason and loss cost in a window, and how many they were.
+
+    loss: which of the six big losses, null = none. share: of all time down in the window; cumulative: with the shares of all
+    before it; both null where that is 0 s.
+    """
 
     category: str
     reason: str
+    loss: str | None
     duration_s: float
     stops: int
-
-
-class ParetoItem(LossItem, frozen=True, kw_only=True):
-    """The same with its share of all time down in the window, and with the shares of all before it; null where that is 0 s."""
-
     share: float | None
     cumulative: float | None
+
+
+class BigLoss(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the six big losses, or `unknown`, in a window, and its share of all of them; null where no ideal cycle is known."""
+
+    loss: str
+    duration_s: float | None
+    share: float | None
 
 
 class Mean(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,9 +91,14 @@ class Mean(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StopReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What stops cost in a window, most time first, and the mean times between failures and to repair."""
+    """What stops cost in a window, most time first, the mean times between failures and to repair, and the six big losses.
+
+    lost_s: pbt - valuable of the OEE, which `losses` add up to; null where an ideal cycle is missing.
+    """
 
     items: list[ParetoItem]
+    losses: list[BigLoss]
+    lost_s: float | None
     down_s: float
     stops: int
     mtbf: Mean

@@ -126,7 +126,7 @@ def stop(number: int) -> dict[str, Any]:
         (("explain", "oee", "--machine", "M9", *SHIFT[2:]), 1, "expected a machine that has events"),
         (("reason", "nothing", "--category", "setup"), 1, "expected the id of a stop (`tailrace stops` lists them)"),
         (("reason", "nothing", "--category", "lunch"), 2, "'lunch' is not one of"),
-        (("reason", "nothing"), 2, "Missing option '--category'"),
+        (("reason", "nothing"), 2, "or --category beside it, got none"),
     ],
 )
 def test_mistakes_are_told_in_words(store: Path, arguments: tuple[str, ...], code: int, words: str) -> None:

@@ -19,7 +19,7 @@ from tailrace.projections import queries
 from tailrace.projections.anomaly import AnomalyRows
 from tailrace.projections.facts import FactRows
 from tailrace.projections.now import NowRows
-from tailrace.projections.pareto import losses
+from tailrace.projections.pareto import items, stretches
 from tailrace.projections.series import rollups
 from tailrace.projections.stops import StopRows
 from tailrace.projections.store_sqlite import SqliteStore
@@ -118,11 +118,10 @@ def test_what_stops_cost_is_what_the_stops_say(connection: sqlite3.Connection, s
             cost = wanted.setdefault((category, reason), [0, 0])
             cost[0] += max(0, min(NOW if ends is None else ends, end) - max(begins, start))
             cost[1] += 1
-    found = losses(connection, NOW, start, end)
-    assert {(loss.category, loss.reason): [round(loss.duration_s * SECOND), loss.stops] for loss in found} == wanted
-    assert [loss.duration_s for loss in found] == sorted((loss.duration_s for loss in found), reverse=True)
-    assert losses(connection, NOW, start, end, machine="M1") == found
-    assert losses(connection, NOW, start, end, machine="M2") == []
+    found = items(stretches(connection, NOW, start, end, ["M1"]), start, end, lambda _, __: 0, {})
+    assert {(each.category, each.reason): [round(each.duration_s * SECOND), each.stops] for each in found} == wanted
+    assert [each.duration_s for each in found] == sorted((each.duration_s for each in found), reverse=True)
+    assert stretches(connection, NOW, start, end, ["M2"]) == []
 
 
 def test_intervals_of_a_window_are_those_with_a_part_in_it(connection: sqlite3.Connection) -> None:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from commands import tailrace, tailrace_json
+from tailrace.app.edits import EditConflict, assign_reason
+from tailrace.connectors.log_sqlite import SqliteLog
+from tailrace.engine.log import Log, Receipt
+from tailrace.schemas.answer import ReasonEdit
 from tailrace.schemas.event import Event
 from tailrace.schemas.line import parse
-from test_api import served
+from tailrace.schemas.record import Record
+from test_api import NOW, served
 from test_cli_reads import items, store
 from test_stop_edits import TWICE, state
 
@@ -156,6 +163,55 @@ async def test_of_two_who_merge_and_name_the_second_sees_what_became_of_the_stop
         answer = await client.post(f"/v1/stops/{first['id']}/merge", json=join)
         assert answer.status_code == 409
         assert (answer.json()["current"]["id"], answer.json()["current"]["category"]) == (second["id"], "setup")
+
+
+class Overtaken:
+    """A log to which another person appends between an edit's look at the stop and its event."""
+
+    def __init__(self, log: SqliteLog, before: Callable[[], Awaitable[object]]) -> None:
+        self._log, self._before = log, before
+
+    async def append(self, records: Sequence[Record]) -> Receipt:
+        await self._before()
+        return await self._log.append(records)
+
+
+async def test_a_merge_that_swallows_a_stop_during_an_edit_is_a_conflict_with_both_versions(tmp_path: Path) -> None:
+    """Ann gives the second stop a reason; between her look and her event Bob joins it with the first one."""
+    async with served(tmp_path, day()) as (client, log):
+        first, second = (await client.get("/v1/stops?machine=M1")).json()["items"][::-1]
+        join = {"stops": [second["id"]], "by": "bob", "expected_revision": 1, "expected_revisions": {second["id"]: 1}}
+
+        async def bob() -> None:
+            assert (await client.post(f"/v1/stops/{first['id']}/merge", json=join)).status_code == 200
+
+        mine = ReasonEdit(category="setup", reason="die", by="ann", expected_revision=1)
+        with pytest.raises(EditConflict) as caught:
+            await assign_reason(tmp_path, cast(Log, Overtaken(log, bob)), second["id"], mine, lambda: NOW)
+        current = caught.value.current
+        assert (current.id, current.end, current.duration_s) == (first["id"], second["end"], 1800)
+        assert caught.value.proposed == mine
+        (item,) = (await client.get("/v1/stops?machine=M1")).json()["items"]
+        assert (item["category"], item["reason"], item["revision"]) == ("unplanned", "", 2)
+
+
+async def test_of_a_merge_and_a_reason_at_once_one_stands(tmp_path: Path) -> None:
+    """Whichever is folded first; the other one is told so, and nothing of it is left."""
+    async with served(tmp_path, day()) as (client, _):
+        first, second = (await client.get("/v1/stops?machine=M1")).json()["items"][::-1]
+        join = {"stops": [second["id"]], "by": "bob", "expected_revision": 1, "expected_revisions": {second["id"]: 1}}
+        named = {"category": "setup", "reason": "die", "by": "ann", "expected_revision": 1}
+        merge, reason = await asyncio.gather(
+            client.post(f"/v1/stops/{first['id']}/merge", json=join),
+            client.post(f"/v1/stops/{second['id']}/reason", json=named),
+        )
+        found = (await client.get("/v1/stops?machine=M1")).json()["items"]
+        if merge.status_code == 200:
+            assert reason.status_code in (404, 409)
+            assert [(each["id"], each["reason"]) for each in found] == [(first["id"], "")]
+        else:
+            assert (merge.status_code, reason.status_code) == (409, 200)
+            assert [(each["id"], each["reason"]) for each in found] == [(second["id"], "die"), (first["id"], "")]
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,12 @@ import oee_random
 import oee_reference
 from tailrace.app.ui_assets import COLUMNS_MAX, columns, row
 from tailrace.app.ui_floor import big, nothing_known
+from tailrace.app.ui_pareto import bars, chart, listed, means
 from tailrace.app.ui_ribbon import ribbon, stretches
 from tailrace.app.ui_signals import trend
-from tailrace.app.ui_stops import pareto
 from tailrace.app.ui_text import MINUS, NARROW, Zone, html, length, measure, no_value, number, percent
 from tailrace.app.ui_waterfall import steps, waterfall
-from tailrace.schemas.answer import IntervalItem, LossItem, RollupItem, SignalItem
+from tailrace.schemas.answer import BigLoss, IntervalItem, Mean, ParetoItem, RollupItem, SignalItem, StopReport
 from tailrace.schemas.instant import HOUR, MINUTE, SECOND, format_instant, parse_instant
 
 NOW = int(parse_instant("2026-03-29T12:00:00Z"))
@@ -203,21 +203,54 @@ def test_a_cell_says_what_it_is() -> None:
     }  # fmt: skip
 
 
-def test_the_pareto_is_sorted_by_what_is_asked_and_ends_at_100() -> None:
-    losses = [
-        LossItem(category="unplanned", reason="Jam <i>", duration_s=600.0, stops=1),
-        LossItem(category="setup", reason="", duration_s=300.0, stops=5),
-        LossItem(category="unplanned", reason="", duration_s=60.0, stops=2),
-    ]
-    made = pareto(losses, "reason", "minutes")
-    assert [made.index("Jam &lt;i&gt;"), made.index("setup, no reason"), made.index("unplanned, no reason")] == sorted(
-        [made.index("Jam &lt;i&gt;"), made.index("setup, no reason"), made.index("unplanned, no reason")]
+def cost(category: str, reason: str, duration_s: float, stops: int, loss: str | None = None) -> ParetoItem:
+    return ParetoItem(
+        category=category, reason=reason, loss=loss, duration_s=duration_s, stops=stops, share=None, cumulative=None
     )
+
+
+def costs(*items: ParetoItem) -> StopReport:
+    lost = {"equipment_failure": 900.0, "setup_adjustments": 300.0, "reduced_speed": -60.0, "reduced_yield": 0.0}
+    return StopReport(
+        items=list(items), down_s=960.0, stops=8, lost_s=1140.0,
+        losses=[BigLoss(loss=name, duration_s=each, share=None) for name, each in lost.items()],
+        mtbf=Mean(formula="f", sum_s=7200.0, n=2, mean_s=3600.0), mttr=Mean(formula="f", sum_s=0.0, n=0, mean_s=None),
+    )  # fmt: skip
+
+
+COSTS = costs(
+    cost("unplanned", "Jam <i>", 600.0, 1), cost("setup", "", 300.0, 5), cost("unplanned", "", 60.0, 2, "idling_minor_stops")
+)  # fmt: skip
+
+
+def test_the_pareto_is_sorted_by_what_is_asked_and_ends_at_100() -> None:
+    made = listed(bars(COSTS, "reason", "minutes"), "reason", "minutes")
+    words = ["Jam &lt;i&gt;", "setup, no reason", "unplanned, minor stops"]
+    assert [made.index(each) for each in words] == sorted(made.index(each) for each in words)
     assert re.findall(rf"([\d.]+){NARROW}%", made) == ["62.5", "93.8", "100.0"]
-    counted = pareto(losses, "category", "stops")
+    counted = listed(bars(COSTS, "category", "stops"), "category", "stops")
     assert re.findall(rf"([\d.]+){NARROW}%", counted) == ["62.5", "100.0"]
     assert counted.index("Setup") < counted.index("Unplanned")
-    assert "Nothing was down" in pareto([], "reason", "minutes")
+    assert "Nothing was down" in listed(bars(costs(), "reason", "minutes"), "reason", "minutes")
+
+
+def test_the_chart_says_what_the_list_says() -> None:
+    made = chart(bars(COSTS, "category", "stops"), "stops")
+    assert made["xAxis"]["data"] == ["Setup", "Unplanned"]
+    bar, line = made["series"]
+    assert ([each["value"] for each in bar["data"]], line["data"]) == ([5.0, 3.0], [62.5, 100.0])
+    assert (bar["name"], line["name"]) == ("stops", "together, %")
+    lost = chart(bars(COSTS, "loss", "stops"), "stops")
+    assert lost["xAxis"]["data"] == ["Equipment failure", "Setup and adjustments", "Reduced speed"]
+    assert [each["value"] for each in lost["series"][0]["data"]] == [15.0, 5.0, -1.0]
+    assert lost["series"][0]["name"] == "min"
+
+
+def test_the_means_say_what_they_are_made_of() -> None:
+    made = re.sub(r"<[^>]*>", " ", means(COSTS)).replace(NARROW, " ")
+    assert "1 h 00 min" in made and "2 h 00 min run ÷ 2 failures" in made
+    assert "MTTR –" in " ".join(made.split()) and "0 s down ÷ 0 failures" in made
+    assert "19 min 00 s" in made
 
 
 def test_a_course_has_gaps_where_nothing_was_read() -> None:
