@@ -11,7 +11,9 @@ from nicegui.context import context
 
 from tailrace.app.live import Told
 from tailrace.app.ui_alarms import alarm, band
+from tailrace.app.ui_compare import Compare
 from tailrace.app.ui_desk import Desk
+from tailrace.app.ui_explain import Explain
 from tailrace.app.ui_figures import Shown
 from tailrace.app.ui_floor import big, complete, spoken, without
 from tailrace.app.ui_glyphs import glyph, look
@@ -22,7 +24,7 @@ from tailrace.app.ui_script import ACT
 from tailrace.app.ui_signals import Signals
 from tailrace.app.ui_stop_list import StopList
 from tailrace.app.ui_text import age, html, instant, joined
-from tailrace.app.ui_waterfall import waterfall
+from tailrace.app.ui_waterfall import WHY, waterfall
 from tailrace.projections import queries
 from tailrace.projections.series import scores
 from tailrace.schemas.answer import MachineItem
@@ -57,6 +59,7 @@ class MachinePage:
             with ui.element("div").classes("stack"):
                 self._lay()
             self._dialog = ReasonDialog(self._desk, self._refresh)
+            self._explain = Explain(self._desk, self._machine)
         self._state(found)
         for item in (await self._desk.ask(queries.signals, machine=self._machine, limit=queries.LIMIT_MAX)).items:
             self._signals.show(item)
@@ -65,6 +68,7 @@ class MachinePage:
         self._desk.live(self._changed)
         self._desk.while_open(self._watch())
         self._desk.while_open(self._move())
+        self._desk.while_open(self._compare.run())
         self._desk.while_open(self._signals.trends())
 
     def _lay(self) -> None:
@@ -83,6 +87,9 @@ class MachinePage:
                     html('<div class="card-head"><h2>Signals</h2><span class="muted small">line: last 8 h</span></div>')
                 )
                 self._signals = Signals(self._desk, self._machine)
+        with ui.element("section").classes("card"):
+            markup(html('<div class="card-head"><h2>By every definition</h2></div>'))
+            self._compare = Compare(self._desk, self._machine)
         with ui.element("section").classes("card"):
             markup(
                 html(
@@ -166,6 +173,7 @@ class MachinePage:
 
     def _account(self, shown: Shown) -> None:
         self._shown = shown
+        self._compare.take(shown)
         self._tell(shown, shown.figures, self._definition)
 
     async def _act(self, event: events.GenericEventArguments) -> None:
@@ -174,13 +182,19 @@ class MachinePage:
             self._definition = said.removeprefix(DEFINITION)
             ui.navigate.history.replace(link(self._machine, self._definition))
             self._chosen.set()
+        elif said.startswith(WHY) and self._shown is not None:
+            await self._explain.open(said.removeprefix(WHY), self._shown, self._definition)
 
     def _tell(self, shown: Shown, found: dict[str, Any], definition: str) -> None:
         zone = self._desk.zone
         span = zone.span(*(shown.shift or (shown.start, shown.end)), shown.end)
         of = f"Shift {span} {zone.name}, so far" if shown.shift else f"Last 8 h, {span} {zone.name}"
         kpis = joined([
-            html('<div class="kpi"><div class="cap">{}</div>{}</div>', words, big(found, name, shown.behind))
+            html(
+                '<div class="kpi" data-act="{}{}"><button class="plain cap" type="button" title="What is it made of?">'
+                "{}</button>{}</div>",
+                WHY, name, words, big(found, name, shown.behind),
+            )
             for name, words in RATIOS.items()
         ])  # fmt: skip
         nothing = shown.behind and without(found, "oee", True)

@@ -26,7 +26,7 @@ FIGURES = """
 .compared > * { display: grid; grid-column: 1 / -1; grid-template-columns: subgrid; align-items: center; }
 .compared .head-row { color: var(--muted); font-size: 12px; margin: 0; min-height: 0; }
 .compared .r { text-align: right; white-space: nowrap; } .compared .main { font-weight: 500; }
-.compared .words { grid-column: 1 / -1; color: var(--muted); font-size: 12px; margin: -2px 0 8px; }
+.compared .words { grid-column: 1 / -1; color: var(--muted); font-size: 12px; margin: 1px 0 9px; }
 .bars { display: flex; height: 18px; border-radius: 3px; overflow: hidden; background: var(--track); }
 .bars i, .swatch { background: var(--c, var(--track)); } .bars i { flex: 0 0 auto; min-width: 0; }
 .swatch { display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin-right: 6px; }

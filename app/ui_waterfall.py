@@ -48,6 +48,13 @@ _LINES = (
 )
 
 
+WORDS = {name: words for name, words, _ in _LINES} | {"run": "Running"}
+"""What a part of the time is called."""
+
+WHY = "why:"
+"""Stands before the name of a figure in what a click on it says."""
+
+
 def steps(figures: Mapping[str, Any]) -> Iterator[Step]:
     """The lines that have a value, from the top."""
     exact: float = figures["calendar"]
@@ -79,11 +86,15 @@ def _line(step: Step, widest: int) -> Markup:
     left, width = 100 * lo / widest, 100 * (hi - lo) / widest
     kind = "gain" if gain else step.kind
     drawn = html('<i class="{}" style="left:{:.2f}%;width:{:.2f}%"></i>', kind, left, width)
+    lab = html(
+        '<button class="plain lab{}" type="button" data-act="{}{}" title="What is it made of?">{}</button>',
+        " sum" if step.total else "", WHY, step.name, "Speed gain" if gain else step.words,
+    )  # fmt: skip
     return html(
-        '<span class="lab{}">{}</span><span class="lane" aria-hidden="true">{}</span>'
+        '{}<span class="lane" aria-hidden="true" data-act="{}{}">{}</span>'
         '<span class="val figure{}" data-minutes="{}" title="{} s">{}</span>',
-        " sum" if step.total else "", "Speed gain" if gain else step.words, drawn if hi > lo else "",
-        " sum" if step.total else "", step.name, number(step.seconds), measure(sign + shown, "min"),
+        lab, WHY, step.name, drawn if hi > lo else "", " sum" if step.total else "", step.name, number(step.seconds),
+        measure(sign + shown, "min"),
     )  # fmt: skip
 
 

@@ -109,6 +109,19 @@ class Archive:
                 break
         return found
 
+    def between(self, entry: Entry, machine: str, start: int, end: int, after: int, limit: int) -> list[Record]:
+        """Records of a machine and of the whole site after a position with a part in [start, end)."""
+        found: list[Record] = []
+        for i, group in self._groups(entry):
+            apart = group.last <= after or group.t_max < start or group.t_min >= end
+            if apart or not self._has(entry, i, (machine, "")):
+                continue
+            mine = (r for r in self._records(entry, i) if r.position > after and r.machine in (machine, ""))
+            found += [r for r in mine if r.t_max >= start and r.t_min < end]
+            if len(found) >= limit:
+                break
+        return found[:limit]
+
     def telemetry(self, entry: Entry, machine: str, start: int, end: int, limit: int) -> list[Record]:
         """The newest frames of a machine with a part in [start, end), newest first."""
         found: list[Record] = []

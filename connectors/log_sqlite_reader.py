@@ -46,6 +46,11 @@ TELEMETRY = (
     SELECT
     + f"WHERE machine = ? AND type = 'telemetry' AND t_max >= ? AND t_min < ? AND {HOT} ORDER BY position DESC LIMIT ?"
 )
+BETWEEN = (
+    SELECT
+    + f"WHERE machine IN (:machine, '') AND position > :after AND t_max >= :since AND t_min < :until AND {HOT} "
+    + "ORDER BY position LIMIT :limit"
+)
 MACHINES = """
 WITH RECURSIVE each (machine) AS (
     SELECT min(machine) FROM record WHERE machine > ''
@@ -119,6 +124,19 @@ class LogReader:
             if len(found) >= limit:
                 break
         return found[::-1]
+
+    def between(self, machine: str, start: int, end: int, after: int, limit: int) -> list[Record]:
+        """Records of a machine and of the whole site after a position with a part in [start, end) by their own times (ns)."""
+        with self._picture():
+            files = self._files(machine, after=after, since=start, until=end)
+            values = {"machine": machine, "after": after, "since": start, "until": end, "limit": limit}
+            rows = self._rows(BETWEEN, values)
+        found: list[Record] = []
+        for entry in files:
+            found += self._archive.between(entry, machine, start, end, after, limit - len(found))
+            if len(found) >= limit:
+                return found
+        return [*found, *(stored_of(row) for row in rows[: limit - len(found)])]
 
     def end(self) -> int:
         """The last position; 0 = empty."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Browser, expect
 
 import seeing
 from browsing import PHONE, chromium, looking, picture, wide
@@ -42,10 +42,6 @@ def said(live: Live, *arguments: str) -> dict[str, Any]:
     """What `tailrace oee` says."""
     found: dict[str, Any] = apart(tailrace_json, "oee", "--dir", live.directory, *arguments)
     return found
-
-
-def plain(part: Locator) -> str:
-    return "".join(part.inner_text().split()).rstrip("%")
 
 
 def test_all_tiles_are_judged_by_the_definition_that_is_chosen(browser: Browser, live: Live) -> None:
@@ -97,6 +93,68 @@ def test_lines_and_plant_are_what_command_and_rest_say(browser: Browser, live: L
 
 def bare(text: str) -> str:
     return re.sub(r"[\s%]", "", text)
+
+
+def test_definitions_side_by_side_are_those_of_oee_compare(browser: Browser, live: Live) -> None:
+    with looking(browser, f"{live.url}machine/MCH006") as page:
+        expect(page.locator("[data-minutes=valuable]")).to_be_visible()
+        page.get_by_role("button", name="Compare definitions").click()
+        expect(page.locator("[data-compared]")).to_have_count(3)
+        start, end, rows = page.locator(".compared").evaluate(
+            "each => [each.dataset.from, each.dataset.to, Object.fromEntries([...each.querySelectorAll('[data-compared]')]"
+            ".map(row => [row.dataset.compared, [row.querySelector('[data-figure=oee]').textContent, "
+            "[...row.querySelectorAll('[data-part]')].map(part => Number(part.dataset.seconds)), row.textContent]]))]"
+        )
+        asked = [part for name in ("iso", "vorne", "semi") for part in ("--definition", name)]
+        window = ("--machine", "MCH006", "--from", start, "--to", end)
+        found = apart(tailrace_json, "oee", "compare", "--dir", live.directory, *asked, *window)["definitions"]
+        assert [each["definition"] for each in found] == [[name] for name in rows]
+        for each, (oee, parts, words) in zip(found, rows.values(), strict=True):
+            assert bare(oee) == percent(each["oee"])
+            assert sum(parts) == pytest.approx(each["calendar"], abs=1e-3)
+            assert "stop" in words
+        assert "all of the time is judged" in rows["semi@1"][2]
+        picture(page, "compare", whole=True)
+        page.set_viewport_size({"width": 390, "height": 844})
+        assert wide(page) <= 0
+        picture(page, "phone-compare", whole=True)
+
+
+@pytest.mark.parametrize("definition", ["", "vorne@1"])
+def test_a_figure_is_taken_apart_down_to_its_raw_events(browser: Browser, live: Live, definition: str) -> None:
+    by = f"?by={definition}" if definition else ""
+    with looking(browser, f"{live.url}machine/MCH006{by}", viewport=PHONE) as page:
+        expect(page.locator(f"[data-definition='{definition}']")).to_be_visible()
+        expect(page.locator("[data-minutes=valuable]")).to_be_visible()
+        page.locator(".fall button", has_text="Operating time").click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_contain_text("Operating time of MCH006")
+        stretches = float(dialog.locator("[data-stretches]").get_attribute("data-stretches") or "nan")
+        assert stretches == pytest.approx(
+            float(dialog.locator("[data-explained]").get_attribute("data-explained") or "nan")
+        )
+        dialog.get_by_role("button", name="Events").first.click()
+        expect(dialog).to_contain_text("Events of MCH006")
+        row = dialog.locator("[data-position]").first
+        for words in ("line", "session", "seq", "position", "good"):
+            expect(row).to_contain_text(words)
+        assert wide(page) <= 0
+        picture(page, f"phone-events-{definition or 'own'}")
+        dialog.get_by_role("button", name="Back to the stretches").click()
+        expect(dialog).to_contain_text("Operating time of MCH006")
+        picture(page, f"phone-explain-{definition or 'own'}")
+        dialog.get_by_role("button", name="Close").click()
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        page.locator(".kpi button", has_text="Availability").click()
+        explained = page.get_by_role("dialog").locator("[data-explained] b")
+        expect(explained).to_be_visible()
+        assert (
+            abs(
+                float(bare(explained.inner_text()))
+                - float(bare(page.locator("[data-figure=availability]").inner_text()))
+            )
+            < 1
+        )
 
 
 @pytest.mark.parametrize("path", ["", "machine/MCH006"])
