@@ -29,8 +29,14 @@ from tailrace.schemas.record import Record
 
 FETCH_MS = 100
 FETCH_BYTES = 4 * 1024 * 1024
+PIECE = 500
+"""Messages that are fetched and made records at once: many of them at a time keep the collector of garbage busy."""
+
 SLICE_FIRST = 16
 """Records in the first batch, before anything is known of how long one takes."""
+
+SLICE_GROWS = 4
+"""How many times as large the next batch is where one took less than an eighth of what it may."""
 
 TELL_S = 2.0
 """How often the group is told how far a worker is."""
@@ -43,7 +49,7 @@ class KafkaWorker(Host[Share], ConsumerRebalanceListener):  # type: ignore[misc]
 
     def __init__(
         self, settings: KafkaSettings, topologies: Callable[[], Sequence[Topology]], *,
-        batch: int = 500, checkpoint_every: int = 10_000,
+        batch: int = 2_000, checkpoint_every: int = 10_000,
     ) -> None:  # fmt: skip
         super().__init__(settings, topologies, checkpoint_every=checkpoint_every)
         self._batch = batch
@@ -97,15 +103,15 @@ class KafkaWorker(Host[Share], ConsumerRebalanceListener):  # type: ignore[misc]
         await self._begin()
         generation = self._generation
         try:
-            batches = await self._fetch()
+            batches = await self._gather()
         except CorruptRecordException:
             batches = {}
             await self._read_on(generation)
         async with self._lock:
             if self._stale(generation):
                 return
-            for place, messages in batches.items():
-                await self._guard(place.partition, self._fold(place, messages, generation))
+            for place, records in batches.items():
+                await self._guard(place.partition, self._fold(place, records, generation))
             await self._tell()
 
     async def _tell(self) -> None:
@@ -127,9 +133,22 @@ class KafkaWorker(Host[Share], ConsumerRebalanceListener):  # type: ignore[misc]
                 ):
                     self._seek(partition, share.position)
 
-    async def _fetch(self) -> Any:
+    async def _gather(self) -> dict[TopicPartition, list[Record]]:
+        """What comes next by partition: as much as may be folded at once, where it is there."""
+        found: dict[TopicPartition, list[Record]] = {}
+        count, wait_ms = 0, FETCH_MS
+        while True:
+            pieces = await self._fetch(wait_ms)
+            for place, messages in pieces.items():
+                found.setdefault(place, []).extend(map(record_of, messages))
+            brought = sum(map(len, pieces.values()))
+            count, wait_ms = count + brought, 0
+            if brought < PIECE or count >= self._slice:
+                return found
+
+    async def _fetch(self, wait_ms: int) -> Any:
         """Messages by partition; none where `stop` came first, for a fetch waits as long as a rebalance takes."""
-        fetching = asyncio.ensure_future(self._consumer.getmany(timeout_ms=FETCH_MS, max_records=self._batch))
+        fetching = asyncio.ensure_future(self._consumer.getmany(timeout_ms=wait_ms, max_records=PIECE))
         stopping = asyncio.ensure_future(self._stopped.wait())
         await asyncio.wait((fetching, stopping), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
@@ -145,14 +164,13 @@ class KafkaWorker(Host[Share], ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer.resume(place)
         self.held[partition] = position
 
-    async def _fold(self, place: TopicPartition, messages: Sequence[Any], generation: int) -> None:
+    async def _fold(self, place: TopicPartition, records: Sequence[Record], generation: int) -> None:
         share = self._shares.get(place.partition)
-        if share is None or not messages:
+        if share is None or not records:
             return
-        if messages[0].offset != share.position:
+        if records[0].position != share.position + 1:
             self._seek(place.partition, share.position)
             return
-        records = [record_of(message) for message in messages]
         while records and not self._stale(generation):
             some, records = records[: self._slice], records[self._slice :]
             await self._timed(share, some)
@@ -167,4 +185,4 @@ class KafkaWorker(Host[Share], ConsumerRebalanceListener):  # type: ignore[misc]
         if took > most / 2:
             self._slice = max(1, self._slice // 2)
         elif took < most / 8 and len(records) == self._slice:
-            self._slice = min(self._batch, self._slice * 2)
+            self._slice = min(self._batch, self._slice * SLICE_GROWS)

@@ -51,8 +51,9 @@ def record_of(message: Any) -> Record:
     fields: dict[str, Any] = {}
     try:
         for name, value in message.headers:
-            if name in _READ:
-                fields[name] = _READ[name](value)
+            read = _READ.get(name)
+            if read is not None:
+                fields[name] = read(value)
         return Record(machine=machine, payload=payload, position=position, **fields)
     except (TypeError, ValueError, AttributeError):
         return Record(

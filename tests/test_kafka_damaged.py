@@ -12,6 +12,7 @@ import pytest
 from kafka_broker import kafka, topics, unique
 from kafka_plant import DEADLINE_S, LOOK_S
 from log_records import state
+from tailrace.app import kafka_worker
 from tailrace.app.kafka_worker import KafkaWorker
 from tailrace.connectors.derived_kafka import KafkaDerivedLog
 from tailrace.connectors.kafka_records import Message, message_of
@@ -116,7 +117,12 @@ async def opened(settings: KafkaSettings) -> AsyncIterator[KafkaLog]:
         await log.close()
 
 
-async def test_a_bit_that_the_disk_flipped_parks_its_machine_and_no_other() -> None:
+@pytest.mark.parametrize("piece", [2, kafka_worker.PIECE])
+async def test_a_bit_that_the_disk_flipped_parks_its_machine_and_no_other(
+    piece: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the fetch that fails is one of several that are folded together."""
+    monkeypatch.setattr(kafka_worker, "PIECE", piece)
     settings = await asyncio.to_thread(plant)
     await stored(settings)
     await asyncio.to_thread(flip, settings, b"word-007")
