@@ -98,7 +98,7 @@ MACHINE = """
 .fall .lane i.perf { background: color-mix(in srgb, var(--setup) 55%, var(--track)); }
 .fall .lane i.gain { background: none; border: 1.5px solid var(--accent); box-sizing: border-box; }
 .notes { margin-top: 12px; font-size: 12px; color: var(--muted); }
-.signals { display: grid; grid-template-columns: repeat(auto-fill, minmax(148px, 1fr)); gap: 8px; }
+.signals { display: grid; grid-template-columns: repeat(auto-fill, minmax(128px, 1fr)); gap: 8px; }
 .signal {
   padding: 9px 12px 10px; border-radius: 8px; background: var(--sunk); border: 1px solid transparent; min-width: 0;
 }
@@ -165,7 +165,7 @@ table.assets :is(td, th):first-child { position: sticky; left: 0; background: va
   max-width: 94vw !important; padding: 20px 24px !important; gap: 14px !important; align-items: stretch !important;
 }
 .dialog .q-field__label, .dialog .q-radio__label { color: var(--text); }
-.reasons { display: grid; grid-template-columns: repeat(auto-fill, minmax(148px, 1fr)); gap: 8px; }
+.reasons { display: grid; grid-template-columns: repeat(auto-fill, minmax(128px, 1fr)); gap: 8px; }
 .reasons button {
   display: flex; align-items: center; gap: 8px; min-height: 48px; padding: 6px 12px; text-align: left; font-weight: 500;
   border: 1px solid var(--line); border-radius: 8px; background: var(--sunk); overflow-wrap: anywhere; line-height: 1.25;
