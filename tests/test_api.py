@@ -91,6 +91,25 @@ async def test_figures_are_those_of_the_query(tmp_path: Path) -> None:
         assert found["items"] == oee(tmp_path, "M1", [window], NOW - HOUR)
 
 
+async def test_what_was_known_and_what_moved(tmp_path: Path) -> None:
+    events = timeline()
+    first = next(int(each.ingested or each.t) for each in events if each.machine == "M1")
+    last = max(int(each.ingested or each.t) for each in events)
+    async with served(tmp_path, events) as (client, _):
+        start, end = min(int(each.t) for each in events), last + HOUR
+        window = {"machine": "M1", "from": format_instant(start), "to": format_instant(end)}
+        known = [format_instant(at) for at in (max(first, (first + last) // 2), last)]
+        found = (await client.get("/v1/oee/diff", params={**window, "known_at": known})).json()
+        for side, at in zip(("before", "after"), known, strict=True):
+            (item,) = (await client.get("/v1/oee", params={**window, "known_at": at})).json()["items"]
+            assert item == found[side]
+        assert found["moved"]
+        refused = await client.get("/v1/oee/diff", params={**window, "known_at": known[:1]})
+        assert (refused.status_code, refused.json()["detail"]) == (
+            400, "expected known_at twice, before and after, got it 1 times",
+        )  # fmt: skip
+
+
 async def test_figures_under_definitions_and_of_lines_and_sites(tmp_path: Path) -> None:
     t = Instant(NOW - HOUR)
     registered = MachineRegistered(id="m2", machine="M2", t=t, ingested=t, site="Nord", line="Line 1")
