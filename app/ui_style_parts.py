@@ -98,7 +98,7 @@ MACHINE = """
 .fall .lane i.perf { background: color-mix(in srgb, var(--setup) 55%, var(--track)); }
 .fall .lane i.gain { background: none; border: 1.5px solid var(--accent); box-sizing: border-box; }
 .notes { margin-top: 12px; font-size: 12px; color: var(--muted); }
-.signals { display: grid; grid-template-columns: repeat(auto-fill, minmax(128px, 1fr)); gap: 8px; }
+.signals { display: grid; grid-template-columns: repeat(auto-fill, minmax(148px, 1fr)); gap: 8px; }
 .signal {
   padding: 9px 12px 10px; border-radius: 8px; background: var(--sunk); border: 1px solid transparent; min-width: 0;
 }
