@@ -17,6 +17,7 @@ from tailrace.app.ui_explain import Explain
 from tailrace.app.ui_figures import Shown
 from tailrace.app.ui_floor import big, complete, spoken, without
 from tailrace.app.ui_glyphs import glyph, look
+from tailrace.app.ui_ledger import Ledger
 from tailrace.app.ui_page import DEFINITION, empty, frame, link, markup, segment
 from tailrace.app.ui_reason import ReasonDialog
 from tailrace.app.ui_ribbon import ribbon
@@ -90,6 +91,9 @@ class MachinePage:
         with ui.element("section").classes("card"):
             markup(html('<div class="card-head"><h2>By every definition</h2></div>'))
             self._compare = Compare(self._desk, self._machine)
+        with ui.element("section").classes("card"):
+            markup(html('<div class="card-head"><h2>What was known when</h2></div>'))
+            Ledger(self._desk, self._machine, lambda: (self._shown, self._definition))
         with ui.element("section").classes("card"):
             markup(
                 html(

@@ -46,6 +46,7 @@ FIGURES = """
 .raw .why, .made-of .why { min-width: 0; overflow-wrap: anywhere; } .raw small { color: var(--faint);
   font-size: 12px; display: block; }
 .pager { display: flex; flex-wrap: wrap; align-items: center; gap: 8px; }
+.then { max-width: 520px; margin-top: 10px; } .moved > li { display: block; } .moved { margin-top: 8px; }
 .formula { font-size: 14px; margin-top: 6px; overflow-wrap: anywhere; }
 @media (max-width: 640px) {
   .groups { grid-template-columns: minmax(0, 1fr) auto auto; gap: 3px 8px; }

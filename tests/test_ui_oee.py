@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import time
 import urllib.parse
 from collections.abc import Iterator
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -14,8 +16,8 @@ import seeing
 from browsing import PHONE, chromium, looking, picture, wide
 from commands import tailrace_json
 from seeing import RATIOS, figures_shown, tile
-from tailrace.app.ui_text import percent
-from ui_plant import MACHINES, Live, apart, shown
+from tailrace.app.ui_text import Zone, percent
+from ui_plant import INTO_SHIFT, MACHINES, Live, apart, shown
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +93,12 @@ def test_lines_and_plant_are_what_command_and_rest_say(browser: Browser, live: L
         picture(page, f"floor-by-{definition or 'own'}")
 
 
+def lost(live: Live, stop: dict[str, Any]) -> bool:
+    """Whether all of a stop is lost time: none of it lies in a break."""
+    found = rest(live, machine=stop["machine"], **{"from": stop["start"], "to": stop["end"]})
+    return bool(found["breakdown"] + found["microstop"] == found["calendar"])
+
+
 def bare(text: str) -> str:
     return re.sub(r"[\s%]", "", text)
 
@@ -155,6 +163,42 @@ def test_a_figure_is_taken_apart_down_to_its_raw_events(browser: Browser, live: 
             )
             < 1
         )
+
+
+def test_what_was_known_before_a_reason_stands_beside_what_is_known_now(browser: Browser, live: Live) -> None:
+    before = time.time_ns()
+    now = before / 1e9
+    window = f"from={now - INTO_SHIFT / 1e9 + 300:.0f}&to={now - 60:.0f}"
+    stops = [each for name in MACHINES for each in seeing.rest(live.url, f"stops?machine={name}&{window}")["items"]]
+    open_ones = [each for each in stops if each["end"] and not each["reason"] and each["duration_s"] > 60]
+    stop = next(each for each in open_ones if lost(live, each))
+    edit = {"category": "planned_stop", "reason": "Oiling", "by": "Ann", "expected_revision": stop["revision"]}
+    seeing.rest(live.url, f"stops/{stop['id']}/reason", edit)
+    zone = Zone(ZoneInfo("Europe/Berlin"), "Europe/Berlin")
+    with looking(browser, f"{live.url}machine/{stop['machine']}") as page:
+        expect(page.locator("[data-minutes=valuable]")).to_be_visible()
+        page.get_by_label("Known at").fill(f"{zone.local(before):%Y-%m-%dT%H:%M:%S}")
+        page.get_by_role("button", name="Compare with now").click()
+        moved = page.locator("[data-moved]", has_text="Oiling")
+        expect(moved).to_contain_text("by Ann")
+        expect(moved).to_contain_text("→ Planned stops")
+        table = page.locator(".then")
+        start, end, known = (table.get_attribute(f"data-{name}") or "" for name in ("from", "to", "known"))
+        times = [part for each in known.split() for part in ("--known-at", each)]
+        asked = ("--machine", stop["machine"], "--from", start, "--to", end, *times)
+        found = apart(tailrace_json, "oee", "diff", "--dir", live.directory, *asked)
+        shown_moves = [float(each.get_attribute("data-moved") or "nan") for each in page.locator("[data-moved]").all()]
+        assert shown_moves == [each["seconds"] for each in found["moved"]]
+        cells = page.locator("[data-ledger=availability] td").all_inner_texts()
+        assert [bare(each) for each in cells[1:]] == [
+            percent(found[when]["availability"]) for when in ("before", "after")
+        ]
+        picture(page, "ledger", whole=True)
+        page.set_viewport_size({"width": 390, "height": 844})
+        assert wide(page) <= 0
+        page.get_by_label("Known at").fill("1999-01-01T00:00:00")
+        page.get_by_role("button", name="Compare with now").click()
+        expect(page.get_by_text("It cannot be said")).to_be_visible()
 
 
 @pytest.mark.parametrize("path", ["", "machine/MCH006"])
