@@ -147,13 +147,13 @@ def test_the_floor_is_live(browser: Browser, url: str) -> None:
 
 def test_a_broken_machine_turns_red(browser: Browser, demo: Running, url: str) -> None:
     with looking(browser, url) as page:
-        for machine in ("MCH006", "MCH008", "MCH005"):
-            do(demo, "repair", machine)
-            expect(tile(page, machine)).not_to_contain_text("fault")
+        expect(page.locator(".tile .big")).to_have_count(8)
+        sound = [each for each in ("MCH006", "MCH008", *MACHINES) if "fault" not in tile(page, each).inner_text()]
+        for machine in list(dict.fromkeys(sound))[:3]:  # of the others nobody repairs what broke by itself
             do(demo, "break", machine, "--minutes", 30)
             expect(tile(page, machine)).to_have_class("tile is-unplanned")
             expect(tile(page, machine)).to_contain_text("fault")
-            if machine == "MCH006":
+            if machine == sound[0]:
                 picture(page, "floor-down")
             do(demo, "repair", machine)
 

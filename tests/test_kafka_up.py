@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from paho.mqtt import client as paho
-from paho.mqtt.enums import CallbackAPIVersion
 
-from brokers import Broker, broker
+from brokers import Broker, broker, publisher
 from commands import Up, live, running, tailrace, tailrace_json, until
 from kafka_broker import apart, kafka, unique
 from kafka_workers import worker
@@ -80,19 +78,6 @@ def log_of(plant: Path) -> KafkaSettings:
     log = load(plant).log
     assert log is not None
     return log
-
-
-@contextmanager
-def publisher(mosquitto: Broker) -> Iterator[paho.Client]:
-    client = paho.Client(CallbackAPIVersion.VERSION2, client_id="sender", protocol=paho.MQTTv5)
-    client.max_inflight_messages_set(1000)
-    client.connect("127.0.0.1", mosquitto.port)
-    client.loop_start()
-    try:
-        yield client
-    finally:
-        client.disconnect()
-        client.loop_stop()
 
 
 def send(client: paho.Client, numbers: range) -> None:

@@ -413,8 +413,10 @@ async def test_sources_take_the_plant_as_it_is(live: Running) -> None:
 
 
 @in_one_loop
-@pytest.mark.parametrize("machine", ["MCH006", "MCH010"])
-async def test_a_machine_broken_from_another_process_is_heard_to_stand(live: Running, machine: str) -> None:
+@pytest.mark.parametrize("protocol", ["opcua", "mqtt"])
+async def test_a_machine_broken_from_another_process_is_heard_to_stand(live: Running, protocol: Any) -> None:
+    sound = [each for each in live.plant.spoken_by(protocol) if each.at(time.time_ns()).state != "fault"]
+    machine = sound[0].profile.name
     code = (
         "import sys; from pathlib import Path; from tailrace.connectors.simulator_control import ask; "
         "from tailrace.connectors.simulator_commands import Break; "
