@@ -4,6 +4,7 @@
 #   make test         the tests
 #   make check        ruff, mypy, import rules, then the tests
 #   make soak         the same questions asked for longer: tests marked `soak`
+#   make mutants      takes each guard of tests/mutants.py out, and sees a test go red
 #   make bench        the figures of docs and README, measured here, against their targets
 #   make constraints  newest versions of everything, written to constraints.txt
 #   make pictures     the pictures of docs/tour.md, from what the tests see (Chromium)
@@ -15,7 +16,7 @@ READY := .venv/.ready
 # A process a core, four at most; a file's tests stay together, for they share what takes long to start.
 SIDE_BY_SIDE := -n auto --maxprocesses=4 --dist loadfile
 
-.PHONY: demo test check soak bench constraints pictures schema clean
+.PHONY: demo test check soak mutants bench constraints pictures schema clean
 
 demo: $(READY)
 	@$(BIN)/tailrace demo
@@ -32,6 +33,9 @@ check: $(READY)
 
 soak: $(READY)
 	$(BIN)/pytest -q -m soak
+
+mutants: $(READY)
+	$(BIN)/pytest -q -m soak tests/test_mutants.py
 
 bench: $(READY)
 	$(BIN)/python bench/run.py

@@ -1,0 +1,174 @@
+"""The guards that matter, each with what a hurried hand might write in its place and the test that then goes red.
+
+Rules: `text` stands once in its file; `instead` takes its place; `test` is what has to fail, as pytest names it. Mistakes that
+no change of one place makes (a write in another transaction, a disk that lies) are tests of their own, of power_faults.py and
+model_faults.py. `make mutants` runs all of these; that each still has its place is seen by every run of the tests.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    """A guard, where it stands, and who misses it."""
+
+    guard: str
+    file: str
+    text: str
+    instead: str
+    test: str
+
+
+MUTANTS = (
+    # -- the log
+    Mutant(
+        "a commit is on the disk before it is acknowledged",
+        "connectors/log_sqlite_file.py", '"PRAGMA synchronous=FULL"', '"PRAGMA synchronous=NORMAL"',
+        "tests/test_power.py::test_what_the_log_acknowledged_survives_every_power_loss",
+    ),
+    Mutant(
+        "the archive's file is on the disk before rows go",
+        "connectors/archive_file.py", "os.fsync(file.fileno())", "pass",
+        "tests/test_power.py::test_log_and_archive_together_have_everything_after_every_power_loss",
+    ),
+    Mutant(
+        "an archived file is what the log has",
+        "connectors/archive_make.py",
+        "if found != list(records[at : at + len(found)]) or not _holds(group, found):", "if False:",
+        "tests/test_archive.py::test_a_file_that_does_not_come_back_as_it_was_is_not_made",
+    ),
+    Mutant(
+        "only a file of this log's own records is entered",
+        "connectors/log_sqlite_writer.py",
+        'if self._value("SELECT chain FROM record WHERE position = ?", (sealed.last,)) != sealed.chain:', "if False:",
+        "tests/test_archive.py::test_a_file_of_other_records_is_not_entered",
+    ),
+    Mutant(
+        "an id comes into the log once",
+        "connectors/identity.py", "keep.append(earlier is None)", "keep.append(True)",
+        "tests/test_log_conformance.py",
+    ),
+    Mutant(
+        "a frame that overlaps what is known is trimmed",
+        "connectors/identity.py", "if low > self._shelf.highest(stem):", "if True:",
+        "tests/test_log_conformance.py",
+    ),
+    Mutant(
+        "another content of a known id is said",
+        "connectors/identity.py", "if same:", "if True:",
+        "tests/test_log_conformance.py",
+    ),
+    Mutant(
+        "a payload that is not what was written is refused",
+        "connectors/identity.py", "if not record.intact():", "if False:",
+        "tests/test_log_conformance.py",
+    ),
+    Mutant(
+        "rows that were made of another log are not added to",
+        "app/same_log.py", "if self._log.chain(position) not in (chain, None):", "if False:",
+        "tests/test_log_regrown.py",
+    ),
+    Mutant(
+        "MQTT is acknowledged by the connector, not by its library",
+        "connectors/mqtt_client.py", "self._client.manual_ack_set(True)", "self._client.manual_ack_set(False)",
+        "tests/test_source_mqtt.py",
+    ),
+    # -- workers
+    Mutant(
+        "n is dense",
+        "engine/reader.py", "if record.first_n > mark + 1:", "if False:",
+        "tests/test_reader.py::test_a_gap_stops_and_changes_nothing",
+    ),
+    Mutant(
+        "what is known of a derived record is left out",
+        "engine/reader.py", "return min(mark + 1 - record.first_n, record.n)", "return 0",
+        "tests/test_reader.py",
+    ),
+    Mutant(
+        "positions come without a hole",
+        "engine/reader.py", "if last != after + len(records):", "if False:",
+        "tests/test_reader.py::test_records_come_without_a_hole",
+    ),
+    Mutant(
+        "an output is sent when its n is above what is known",
+        "engine/worker.py", "if output.last_n > known:", "if True:",
+        "tests/test_worker.py",
+    ),
+    Mutant(
+        "an output that would leave a gap is not sent",
+        "engine/worker.py", "if output.first_n > known + 1:", "if False:",
+        "tests/test_worker.py",
+    ),
+    Mutant(
+        "a checkpoint holds only with the record that it stands on",
+        "engine/restore.py", "return bool(at) and record_hash(at[0]) == manifest.record_hash", "return True",
+        "tests/test_worker.py",
+    ),
+    Mutant(
+        "a checkpoint holds only with its seal",
+        "engine/restore.py",
+        "return bool(at) and self._own(at[0]) and at[0].kind == SEAL and at[0].cause == manifest.position", "return True",
+        "tests/test_worker.py",
+    ),
+    Mutant(
+        "no checkpoint while outputs are ahead of the state",
+        "engine/worker.py", "or marks != tenancy.sent:", "or False:",
+        "tests/test_worker.py",
+    ),
+    Mutant(
+        "a failure ends the tenancy",
+        "engine/worker.py", "tenancy, self._tenancy = self._tenancy, None", "tenancy = self._tenancy",
+        "tests/test_worker.py",
+    ),
+    Mutant(
+        "what was fetched before a rebalance is not folded after it",
+        "app/kafka_host.py", "return generation != self._generation", "return False",
+        "tests/test_kafka_faults.py::test_what_was_fetched_before_a_rebalance_is_not_folded_after_it",
+    ),
+    Mutant(
+        "what of a backlog was a repeat stays one when it waits again",
+        "engine/worker.py", "return lot.hold(record, why, at.position, keep)", "return lot.hold(record, why, at.position, None)",
+        "tests/test_parking_repeats.py",
+    ),
+    Mutant(
+        "what comes after a parked event waits",
+        "engine/worker.py", "elif why or record.machine in lot.parked:", "elif why:",
+        "tests/test_parking.py",
+    ),
+    # -- rows
+    Mutant(
+        "a stale writer writes nothing",
+        "projections/store_sqlite.py",
+        "if (stands.position, dict(stands.marks)) != (expected.position, dict(expected.marks)):", "if False:",
+        "tests/test_store_conformance.py",
+    ),
+    Mutant(
+        "rows and place go together",
+        "projections/store_sqlite.py", "with unit(self._connection):", "if True:",
+        "tests/test_store_conformance.py",
+    ),
+    Mutant(
+        "rows of a newer time stay",
+        "projections/store_sqlite.py",
+        "stands = statement.excluded[newest] >= table.c[newest] if newest else None", "stands = None",
+        "tests/test_store_conformance.py",
+    ),
+    # -- figures
+    Mutant(
+        "of two edits of one stop the second is told so",
+        "topologies/stops.py", "accepted=not outdated,", "accepted=True,",
+        "tests/test_stops.py",
+    ),
+    Mutant(
+        "clocks are not sorted against each other",
+        "topologies/clocks.py",
+        "unanswered = silent & ((position > came) | (heard > arrived))", "unanswered = silent & (t > newest)",
+        "tests/test_oee_clocks.py",
+    ),
+    Mutant(
+        "what comes from the future is not taken",
+        "schemas/line.py", "AHEAD_MAX = 5 * MINUTE", "AHEAD_MAX = 10**9 * MINUTE",
+        "tests/test_ingest.py",
+    ),
+)  # fmt: skip
