@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tailrace.engine.store import Change, Place, Row
+from tailrace.projections.batch import together
 from tailrace.projections.summaries import KEPT, made, overlaps
-from tailrace.projections.tables import ADD, metadata
+from tailrace.projections.tables import metadata
 from tailrace.schemas.errors import StaleWriter
 
 Key = tuple[Any, ...]
@@ -59,13 +60,7 @@ def _apply(table: Table, change: Change) -> None:
         table.pop(_key(row, keys), None)
     for row in change.add:
         key = _key(row, keys)
-        table[key] = _together(table[key], row, change.table) if key in table else dict(row)
-
-
-def _together(old: Row, new: Row, name: str) -> dict[str, Any]:
-    rules = {column.name: column.info.get(ADD) for column in metadata.tables[name].columns}
-    sums = {column: old[column] + new[column] for column, rule in rules.items() if rule == "sum"}
-    return dict(old) | sums | {column: max(old[column], new[column]) for column, rule in rules.items() if rule == "max"}
+        table[key] = together(table[key], row, change.table) if key in table else dict(row)
 
 
 def _keep(table: Table, change: Change, tables: Mapping[str, Table]) -> None:

@@ -22,6 +22,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from tailrace.engine.store import Change, Place, Row
 from tailrace.engine.unit import unit
+from tailrace.projections.schema import HEAD, VERSION_TABLE, bring, require_known, tables_in, view_text
 from tailrace.projections.summaries import kept, summary
 from tailrace.projections.tables import ADD, metadata
 from tailrace.projections.views import VIEWS
@@ -80,13 +81,39 @@ class SqliteStore:
 
 
 def make_tables(connection: sqlite3.Connection) -> None:
-    """Makes the tables and views that are missing; where none is, nothing is written."""
-    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")}
-    if metadata.tables.keys() | VIEWS.keys() <= there:
+    """Makes the tables and views that are missing, and brings those of an earlier release to this one (projections/schema.py).
+
+    Where nothing is to be done, nothing is written.
+    """
+    there = _names(connection)
+    version = _version(connection) if VERSION_TABLE in there else None
+    require_known(version, "read.db")
+    if version == HEAD and metadata.tables.keys() | VIEWS.keys() <= there:
         return
-    with unit(connection):
-        for statement in _schema():
-            connection.execute(statement)
+    if version == HEAD or not there & metadata.tables.keys():
+        with unit(connection):
+            for statement in _schema():
+                connection.execute(statement)
+            if version is None and _version(connection) is None:  # nobody was faster
+                connection.execute(f"INSERT INTO {VERSION_TABLE} VALUES (?)", (HEAD,))
+        return
+    _upgrade(connection)
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    engine = sa.create_engine("sqlite://", creator=lambda: connection, poolclass=sa.StaticPool)
+    sa.event.listen(engine, "begin", lambda begun: begun.exec_driver_sql("BEGIN IMMEDIATE"))
+    with engine.begin() as begun:
+        bring(begun)
+
+
+def _names(connection: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")}
+
+
+def _version(connection: sqlite3.Connection) -> str | None:
+    found = connection.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchone()
+    return str(found[0]) if found else None
 
 
 def place_of(connection: sqlite3.Connection, projection: str) -> Place:
@@ -101,13 +128,10 @@ _PLACE = "SELECT position, marks FROM checkpoint WHERE projection = ?"
 @cache
 def _schema() -> list[str]:
     made: list[str] = []
-    for table in metadata.sorted_tables:
+    for table in tables_in(None).sorted_tables:
         made.append(str(CreateTable(table, if_not_exists=True).compile(dialect=_DIALECT)))
         made += [str(CreateIndex(index, if_not_exists=True).compile(dialect=_DIALECT)) for index in table.indexes]
-    for name, view in VIEWS.items():
-        select = view.compile(dialect=_DIALECT, compile_kwargs={"literal_binds": True})
-        made.append(f"CREATE VIEW IF NOT EXISTS {name} AS {select}")
-    return made
+    return [*made, *(view_text(_DIALECT, name, exists="IF NOT EXISTS ") for name in VIEWS)]
 
 
 class _Statement(NamedTuple):

@@ -14,17 +14,56 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from tailrace.engine.store import Row
+from tailrace.projections.column_types import INSTANT
 from tailrace.projections.tables import metadata, oee_bucket, oee_history, oee_hour, oee_shift, shift
 from tailrace.schemas import bucket
 from tailrace.schemas.instant import HOUR
 
 _START, _END = sa.bindparam("start_ns", type_=sa.BigInteger()), sa.bindparam("end_ns", type_=sa.BigInteger())
 _MACHINE = sa.bindparam("machine", type_=sa.String())
-_HOUR = sa.literal_column(str(HOUR), sa.BigInteger())
-_ON_THE_HOUR = sa.literal_column("':00:00.000000'", sa.Text())
 HOUR_TEXT = len("2026-11-20 06")
+
+
+class whole_hour(sa.sql.functions.GenericFunction[str]):  # noqa: N801  a function of SQL
+    """The hour in which an instant is, as an instant."""
+
+    type = INSTANT
+    inherit_cache = True
+
+
+@compiles(whole_hour)
+def _whole_hour(element: whole_hour, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"substr({compiler.process(element.clauses, **kw)}, 1, {HOUR_TEXT}) || ':00:00.000000'"
+
+
+@compiles(whole_hour, "mssql")
+def _whole_hour_mssql(element: whole_hour, compiler: SQLCompiler, **kw: Any) -> str:
+    epoch = "CAST('1970-01-01' AS DATETIME2(6))"
+    return f"DATEADD(hour, DATEDIFF(hour, {epoch}, {compiler.process(element.clauses, **kw)}), {epoch})"
+
+
+class ns_of_hour(sa.sql.functions.GenericFunction[int]):  # noqa: N801
+    """The length of an hour. SQL Server would hold the number for a DECIMAL and compare no BIGINT by its index."""
+
+    type = sa.BigInteger()
+    inherit_cache = True
+
+
+@compiles(ns_of_hour)
+def _ns_of_hour(element: ns_of_hour, compiler: SQLCompiler, **kw: Any) -> str:
+    return str(HOUR)
+
+
+@compiles(ns_of_hour, "mssql")
+def _ns_of_hour_mssql(element: ns_of_hour, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"CAST({HOUR} AS BIGINT)"
+
+
+_HOUR = ns_of_hour()
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -42,6 +81,17 @@ def summary(table: str) -> Summary:
 
 KEPT = {oee_history.name: oee_bucket.name}
 """By table, the one whose rows it keeps."""
+
+
+@cache
+def kept_columns(table: str) -> tuple[str, ...]:
+    """What a row to keep names: the key of the row that is there, from when on it is not kept, what a copy has beside."""
+    to, of = metadata.tables[table], metadata.tables[KEPT[table]]
+    return (
+        *(column.name for column in of.primary_key),
+        "until",
+        *(column.name for column in to.columns if column.name not in of.c),
+    )
 
 
 @cache
@@ -98,7 +148,7 @@ def _hours() -> Summary:
     lo, hi = _START - _START % _HOUR, _END + _HOUR - 1 - (_END + _HOUR - 1) % _HOUR
     rows = {
         "machine": of.machine, "start_ns": start, "product": of.product,
-        "start": sa.func.substr(sa.func.min(of.start), 1, HOUR_TEXT) + _ON_THE_HOUR, **_aggregates(),
+        "start": whole_hour(sa.func.min(of.start)), **_aggregates(),
     }  # fmt: skip
     select = (
         sa.select(*(each.label(name) for name, each in rows.items()))

@@ -10,14 +10,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from tailrace.projections.column_types import ID, INSTANT, INT64, KEY, TEXT
 from tailrace.schemas import bucket
 
 metadata = sa.MetaData()
-
-KEY = sa.String(64)
-TEXT = sa.Text()
-INT64 = sa.BigInteger()
-
 
 ADD = "add"
 """How a column of a table takes part in `add` (engine/store.py), in its `info`: "sum" or "max"."""
@@ -68,7 +64,7 @@ oee_bucket = sa.Table(
     _column("machine", KEY, "machine id", key=True),
     _column("start_ns", INT64, "start of the minute, ns UTC", key=True),
     _column("product", KEY, "product that ran, '' = none known", key=True),
-    _column("start", TEXT, "start of the minute, UTC"),
+    _column("start", INSTANT, "start of the minute, UTC"),
     _column("revision", INT64, "1 = never restated"),
     _column("known_from_ns", INT64, "ingest time of the record that caused this revision, ns UTC"),
     *(_column(name, INT64, _meaning(name)) for name in bucket.COLUMNS),
@@ -81,7 +77,7 @@ oee_history = sa.Table(
     _column("start_ns", INT64, "start of the minute, ns UTC", key=True),
     _column("product", KEY, "product that ran, '' = none known", key=True),
     _column("revision", INT64, "of the row as it was, 1 = the first one", key=True),
-    _column("start", TEXT, "start of the minute, UTC"),
+    _column("start", INSTANT, "start of the minute, UTC"),
     _column("known_from_ns", INT64, "from when on this was what was known: ingest time of what caused it, ns UTC"),
     _column("known_to_ns", INT64, "until when: ingest time of what restated it, ns UTC"),
     _column("cause", TEXT, "id of the event that restated it; of several that came together the first"),
@@ -100,8 +96,8 @@ shift = sa.Table(
     _column("start_ns", INT64, "start of the shift, ns UTC", key=True),
     _column("name", KEY, "what the calendar calls it", key=True),
     _column("end_ns", INT64, "end of the shift, ns UTC"),
-    _column("start", TEXT, "start, UTC"),
-    _column("end", TEXT, "end, UTC"),
+    _column("start", INSTANT, "start, UTC"),
+    _column("end", INSTANT, "end, UTC"),
 )
 
 oee_hour = sa.Table(
@@ -110,7 +106,7 @@ oee_hour = sa.Table(
     _column("machine", KEY, "machine id", key=True),
     _column("start_ns", INT64, "start of the hour, ns UTC", key=True),
     _column("product", KEY, "product that ran, '' = none known", key=True),
-    _column("start", TEXT, "start of the hour, UTC"),
+    _column("start", INSTANT, "start of the hour, UTC"),
     *_summed(),
 )
 
@@ -122,9 +118,10 @@ oee_shift = sa.Table(
     _column("name", KEY, "what the calendar calls it", key=True),
     _column("product", KEY, "product that ran, '' = none known", key=True),
     _column("end_ns", INT64, "end of the shift, ns UTC"),
-    _column("start", TEXT, "start, UTC"),
-    _column("end", TEXT, "end, UTC"),
+    _column("start", INSTANT, "start, UTC"),
+    _column("end", INSTANT, "end, UTC"),
     *_summed(),
+    sa.Index("oee_shift_start", "start_ns"),
 )
 
 state_interval = sa.Table(
@@ -132,9 +129,9 @@ state_interval = sa.Table(
     metadata,
     _column("machine", KEY, "machine id", key=True),
     _column("start_ns", INT64, "start, ns UTC", key=True),
-    _column("start", TEXT, "start, UTC"),
+    _column("start", INSTANT, "start, UTC"),
     sa.Column("end_ns", INT64, comment="end, ns UTC; null = it still holds"),
-    sa.Column("end", TEXT, comment="end, UTC; null = it still holds"),
+    sa.Column("end", INSTANT, comment="end, UTC; null = it still holds"),
     _column("state", KEY, "state word as the machine said it"),
     _column("category", KEY, "run, unplanned, setup, planned_stop or unknown"),
     _column("why", TEXT, "what made the state unknown, '' = the machine said it"),
@@ -146,9 +143,9 @@ stop = sa.Table(
     _column("id", KEY, "id of the stop; it survives growth", key=True),
     _column("machine", KEY, "machine id"),
     _column("start_ns", INT64, "start, ns UTC"),
-    _column("start", TEXT, "start, UTC"),
+    _column("start", INSTANT, "start, UTC"),
     sa.Column("end_ns", INT64, comment="end, ns UTC; null = the machine is still down"),
-    sa.Column("end", TEXT, comment="end, UTC; null = the machine is still down"),
+    sa.Column("end", INSTANT, comment="end, UTC; null = the machine is still down"),
     _column("state", KEY, "state word with which it began"),
     _column("category", KEY, "unplanned, or what the latest reason says"),
     _column("reason", TEXT, "reason a person gave, '' = none"),
@@ -157,12 +154,13 @@ stop = sa.Table(
     _column("gaps", TEXT, "what ran inside a joined stop, [[start, end], ...] in ns UTC, '' = nothing"),
     _column("edit", TEXT, "id of the event of the last edit of it that stands, '' = none"),
     sa.Index("stop_time", "machine", "start_ns"),
+    sa.Index("stop_start", "start_ns"),
 )
 
 command = sa.Table(
     "command",
     metadata,
-    _column("id", TEXT, "id of the event that asked for a change", key=True),
+    _column("id", ID, "id of the event that asked for a change", key=True),
     _column("stop", KEY, "the stop it was about"),
     _column("accepted", INT64, "1 = it stands, 0 = it was made on a revision that no longer stood"),
     _column("expected_revision", INT64, "the revision it was made on"),
@@ -172,7 +170,7 @@ command = sa.Table(
 reason = sa.Table(
     "reason",
     metadata,
-    _column("said", TEXT, "id of the reasons.set event that says so", key=True),
+    _column("said", ID, "id of the reasons.set event that says so", key=True),
     _column("reason", KEY, "what a person chooses", key=True),
     _column("t_ns", INT64, "when it was said, ns UTC; the rows of the latest stand"),
     _column("n", INT64, "its place in the tree, from 1"),
@@ -199,7 +197,7 @@ machine_now = sa.Table(
     _column("state", KEY, "state word that holds; unknown while nobody watches"),
     _column("why", TEXT, "what made the state unknown, '' = the machine said it"),
     _column("since_ns", INT64, "since when it holds, ns UTC"),
-    _column("since", TEXT, "since when it holds, UTC"),
+    _column("since", INSTANT, "since when it holds, UTC"),
 )
 
 signal_now = sa.Table(
@@ -208,7 +206,7 @@ signal_now = sa.Table(
     _column("machine", KEY, "machine id", key=True),
     _column("signal", KEY, "name of the signal", key=True),
     _column("t_ns", INT64, "time of the reading, ns UTC"),
-    _column("t", TEXT, "time of the reading, UTC"),
+    _column("t", INSTANT, "time of the reading, UTC"),
     sa.Column("value", sa.Float(), comment="the number, in the signal's unit; null = no value or text"),
     sa.Column("text", TEXT, comment="the text; null = no value or a number"),
     _column("status", INT64, "OPC UA status code, 0 = good"),
@@ -229,7 +227,7 @@ signal_rollup = sa.Table(
     _column("signal", KEY, "name of the signal", key=True),
     _column("resolution_s", INT64, "60 or 3600; a minute is there where it holds at least 2 readings", key=True),
     _column("start_ns", INT64, "start, ns UTC", key=True),
-    _column("start", TEXT, "start, UTC"),
+    _column("start", INSTANT, "start, UTC"),
     _column("n", INT64, "readings with a usable number"),
     _column("bad", INT64, "readings that are not usable (bad quality, or no value)"),
     sa.Column("min", sa.Float(), comment="smallest, in the signal's unit; null = no usable reading"),
@@ -250,9 +248,9 @@ anomaly = sa.Table(
     _column("RecordID", KEY, "hash of the reading that raised it; the same after every replay", key=True),
     sa.Column("machine", KEY, comment="machine id"),
     sa.Column("AnomalyScore", sa.Float(), comment="score of the reading that raised it; 1 = the threshold"),
-    sa.Column("DetectionTime", TEXT, comment="time of the reading that raised it, UTC"),
+    sa.Column("DetectionTime", INSTANT, comment="time of the reading that raised it, UTC"),
     sa.Column("t_ns", INT64, comment="the same, ns UTC"),
-    sa.Column("since", TEXT, comment="time of the first unusual reading, UTC"),
+    sa.Column("since", INSTANT, comment="time of the first unusual reading, UTC"),
     sa.Column("since_ns", INT64, comment="the same, ns UTC"),
     sa.Column("event", TEXT, comment="id of the reading that raised it"),
     sa.Column("severity", KEY, comment="warning, major or critical; of the peak once it is cleared"),
@@ -265,7 +263,7 @@ anomaly = sa.Table(
         TEXT,
         comment="words with blanks between: incomplete = the model had features that this reading has not",
     ),
-    sa.Column("cleared", TEXT, comment="when it was over, UTC; null = it is not"),
+    sa.Column("cleared", INSTANT, comment="when it was over, UTC; null = it is not"),
     sa.Column("cleared_ns", INT64, comment="the same, ns UTC"),
     sa.Column("cleared_by", KEY, comment="calm or product; null = it is not over"),
     sa.Column("peak", sa.Float(), comment="highest score until it was over"),
@@ -278,7 +276,7 @@ score_rollup = sa.Table(
     metadata,
     _column("machine", KEY, "machine id", key=True),
     _column("start_ns", INT64, "start of 5 minutes, ns UTC", key=True),
-    _column("start", TEXT, "start, UTC", add="max"),
+    _column("start", INSTANT, "start, UTC", add="max"),
     _column("n", INT64, "scores", add="sum"),
     _column("unusual", INT64, "scores of 1 or more", add="sum"),
     _column("max", sa.Float(), "highest score", add="max"),
@@ -288,25 +286,27 @@ score_rollup = sa.Table(
 quarantine = sa.Table(
     "quarantine",
     metadata,
-    _column("id", TEXT, "id of the ingest.quarantined event", key=True),
+    _column("id", ID, "id of the ingest.quarantined event", key=True),
     _column("t_ns", INT64, "when it came in, ns UTC"),
-    _column("t", TEXT, "when it came in, UTC"),
+    _column("t", INSTANT, "when it came in, UTC"),
     _column("source", TEXT, "the source that brought it"),
     _column("place", TEXT, "file and line, topic or node"),
     _column("reason", TEXT, "what was expected and what came"),
     _column("raw", sa.LargeBinary(), "the bytes as they came"),
+    sa.Index("quarantine_time", "t_ns"),
 )
 
 source_audit = sa.Table(
     "source_audit",
     metadata,
-    _column("id", TEXT, "id of the source.accounted event", key=True),
+    _column("id", ID, "id of the source.accounted event", key=True),
     _column("source", TEXT, "the source"),
     _column("t_ns", INT64, "when, ns UTC"),
     *(
         _column(name, INT64, f"events {name} in that append")
         for name in ("received", "appended", "duplicate", "quarantined")
     ),
+    sa.Index("source_audit_time", "t_ns"),
 )
 
 parked = sa.Table(
@@ -330,7 +330,7 @@ log_block = sa.Table(
 checkpoint = sa.Table(
     "checkpoint",
     metadata,
-    _column("projection", TEXT, "name of the projection", key=True),
+    _column("projection", ID, "name of the projection", key=True),
     _column("position", INT64, "last position of its log that is in the rows"),
     _column("marks", sa.LargeBinary(), "msgpack: highest n taken, by topology@version/key"),
 )
