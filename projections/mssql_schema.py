@@ -10,7 +10,6 @@ Rules
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
@@ -26,7 +25,7 @@ LOCK = "tailrace.schema"
 LOCK_TABLE = "tailrace_lock"
 READER = "tailrace_reader"
 WAIT_MS = 60_000
-_NO_PROCEDURE, _THERE_ALREADY = 2812, 2714
+_NO_PROCEDURE, _THERE_ALREADY, _SAME_KEY = 2812, 2714, 2627
 
 APP_LOCK = (
     "SET NOCOUNT ON; DECLARE @had INT; EXEC @had = sp_getapplock @Resource = N'{resource}', @LockMode = N'Exclusive', "
@@ -59,16 +58,11 @@ def take_lock(connection: sa.Connection, schema: str | None) -> None:
         )
 
 
-def lock_row(connection: sa.Connection) -> None:
+def lock_row(connection: sa.Connection, table: str = LOCK_TABLE) -> None:
     """The same with the lock of a row, in a table that is made once."""
-    _unless(
-        _THERE_ALREADY, connection, lambda: connection.exec_driver_sql(f"CREATE TABLE {LOCK_TABLE} (n INT PRIMARY KEY)")
-    )
-    connection.exec_driver_sql(
-        f"INSERT INTO {LOCK_TABLE} (n) SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM {LOCK_TABLE} WHERE n = 1)"
-    )
-    connection.commit()
-    connection.exec_driver_sql(f"UPDATE {LOCK_TABLE} SET n = 1 WHERE n = 1")
+    _unless(_THERE_ALREADY, connection, f"CREATE TABLE {q(table)} (n INT PRIMARY KEY)")
+    _unless(_SAME_KEY, connection, f"INSERT INTO {q(table)} (n) SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM {q(table)})")
+    connection.exec_driver_sql(f"UPDATE {q(table)} SET n = 1 WHERE n = 1")
 
 
 def make_reader(connection: sa.Connection, schema: str | None) -> bool:
@@ -97,9 +91,10 @@ def drop(connection: sa.Connection, schema: str) -> None:
     connection.exec_driver_sql(f"DROP SCHEMA {q(schema)}")
 
 
-def _unless(number: int, connection: sa.Connection, say: Callable[[], object]) -> None:
+def _unless(number: int, connection: sa.Connection, text: str) -> None:
+    """A statement of its own transaction that may fail in one way: another worker was faster."""
     try:
-        say()
+        connection.exec_driver_sql(text)
         connection.commit()
     except DBAPIError as error:
         connection.rollback()

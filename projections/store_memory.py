@@ -5,6 +5,7 @@ Rules: the port's rules, with the keys of projections/tables.py; a column that n
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -55,12 +56,20 @@ def _apply(table: Table, change: Change) -> None:
         if unknown := row.keys() - columns.keys():
             raise ValueError(f"{change.table}: expected columns {sorted(columns.keys())}, got also {sorted(unknown)}")
         key = _key(row, keys)
-        table[key] = {name: None for name in columns.keys()} | table.get(key, {}) | dict(row)  # noqa: SIM118
+        if change.newest and key in table and row[change.newest] < table[key][change.newest]:
+            continue
+        table[key] = {name: None for name in columns.keys()} | table.get(key, {}) | _numbers(row)  # noqa: SIM118
     for row in change.delete:
         table.pop(_key(row, keys), None)
     for row in change.add:
         key = _key(row, keys)
         table[key] = together(table[key], row, change.table) if key in table else dict(row)
+
+
+def _numbers(row: Row) -> dict[str, Any]:
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in row.items()
+    }
 
 
 def _keep(table: Table, change: Change, tables: Mapping[str, Table]) -> None:

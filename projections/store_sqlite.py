@@ -156,12 +156,20 @@ def _by_place(statement: sa.Insert | sa.Delete) -> _Statement:
 def _upsert(name: str, columns: tuple[str, ...], newest: str) -> _Statement:
     table = metadata.tables[name]
     keys = [column.name for column in table.primary_key]
-    statement = insert(table).values({column: sa.bindparam(column) for column in columns})
+    statement = insert(table).values({column: _cell(table.c[column]) for column in columns})
     values = {column: statement.excluded[column] for column in columns if column not in keys}
     if not values:
         return _by_place(statement.on_conflict_do_nothing(index_elements=keys))
     stands = statement.excluded[newest] >= table.c[newest] if newest else None
     return _by_place(statement.on_conflict_do_update(index_elements=keys, set_=values, where=stands))
+
+
+def _cell(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+    """A parameter; SQLite makes null of NaN by itself, and would keep what is infinite."""
+    given: sa.ColumnElement[Any] = sa.bindparam(column.name)
+    if not isinstance(column.type, sa.Float):
+        return given
+    return sa.func.nullif(sa.func.nullif(given, sa.literal_column("9e999")), sa.literal_column("-9e999"))
 
 
 @cache

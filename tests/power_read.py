@@ -65,8 +65,8 @@ BATCH = 2
 WAL_PAGES = 80
 """A store this small moves its WAL into the file that early, instead of after 1,000 pages."""
 
-ASIDE = frozenset({"checkpoint", "checkpoint_manifest", "checkpoint_page", "derived"})
-"""Tables that say how far a store is, not what happened."""
+ASIDE = frozenset({"alembic_version", "checkpoint", "checkpoint_manifest", "checkpoint_page", "derived"})
+"""Tables that say how far a store is and of which release, not what happened."""
 
 
 def records(minutes: int) -> list[Record]:

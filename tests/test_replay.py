@@ -11,13 +11,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
-import sqlalchemy as sa
 
 import replay_plant
 from commands import running, tailrace, tailrace_json
 from tailrace.app import compose, replay
 from tailrace.app.pipeline import PLACE
 from tailrace.projections import digest
+from tailrace.projections.column_types import Instant as InstantType
 from tailrace.projections.store_sqlite import make_tables, place_of
 from tailrace.projections.tables import metadata
 from tailrace.schemas import codec
@@ -61,7 +61,7 @@ def test_every_column_that_holds_an_instant_is_read_as_one() -> None:
     """A row whose time is text here and a DATETIME2 there must not differ by that."""
     for table in metadata.tables.values():
         for column in table.columns:
-            says_so = isinstance(column.type, sa.Text) and (column.comment or "").split(";")[0].endswith("UTC")
+            says_so = isinstance(column.type, InstantType) and (column.comment or "").split(";")[0].endswith("UTC")
             assert says_so == (column.name in digest.TIMES), f"{table.name}.{column.name}: {column.comment}"
     assert digest.micros("2026-11-20 06:00:00.250001") == digest.micros(
         datetime(2026, 11, 20, 6, 0, 0, 250_001, tzinfo=UTC)

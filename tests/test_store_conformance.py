@@ -1,20 +1,29 @@
 """What every Store does, whichever database is behind it. A new adapter is a class here and a name in ADAPTERS.
 
 Differences are declared as features of the adapter (`outlives`: what was committed is there after opening again); no test asks
-which adapter it has.
+which adapter it has. SQL Server takes part where TAILRACE_TEST_MSSQL_URL names one (tests/mssql_server.py).
 """
 
 from __future__ import annotations
 
+import asyncio
+import math
+import random
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+import struct
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 
+import mssql_server
 from tailrace.engine.store import Change, Place, Store
 from tailrace.projections.store_memory import MemoryStore
+from tailrace.projections.store_mssql import MssqlStore
 from tailrace.projections.store_sqlite import SqliteStore
 from tailrace.schemas import bucket
 from tailrace.schemas.errors import StaleWriter
@@ -32,7 +41,11 @@ class Adapter(Protocol):
 
     def rows(self, table: str) -> Sequence[Mapping[str, Any]]: ...
 
-    def close(self) -> None: ...
+    def crashing(self) -> Sequence[str]:
+        """The words for store_child.py: commits that are killed."""
+        ...
+
+    async def close(self) -> None: ...
 
 
 class InMemory:
@@ -47,7 +60,10 @@ class InMemory:
     def rows(self, table: str) -> Sequence[Mapping[str, Any]]:
         return self._store.rows(table)
 
-    def close(self) -> None:
+    def crashing(self) -> Sequence[str]:
+        pytest.skip("declared: nothing outlives this adapter")
+
+    async def close(self) -> None:
         pass
 
 
@@ -62,11 +78,14 @@ class InSqlite:
         return SqliteStore(self._connect())
 
     def rows(self, table: str) -> Sequence[Mapping[str, Any]]:
-        connection = self._connect()
-        connection.row_factory = sqlite3.Row
-        return [dict(row) for row in connection.execute(f"SELECT * FROM {table} ORDER BY 1")]
+        with closing(sqlite3.connect(self._file)) as connection:
+            connection.row_factory = sqlite3.Row
+            return [dict(row) for row in connection.execute(f"SELECT * FROM {table} ORDER BY 1")]
 
-    def close(self) -> None:
+    def crashing(self) -> Sequence[str]:
+        return ("sqlite", str(self._file), "")
+
+    async def close(self) -> None:
         for connection in self._connections:
             connection.close()
 
@@ -75,16 +94,53 @@ class InSqlite:
         return self._connections[-1]
 
 
-ADAPTERS: dict[str, type[Adapter]] = {"memory": InMemory, "sqlite": InSqlite}
+class InMssql:
+    """Every test has the schema of this process to itself, and finds it empty."""
+
+    outlives = True
+
+    def __init__(self, folder: Path) -> None:
+        self._stores: list[MssqlStore] = []
+        with mssql_server.connected(mssql_server.URL) as connection:
+            mssql_server.empty(connection, SCHEMA["name"])
+
+    def open(self) -> Store:
+        self._stores.append(MssqlStore.open(mssql_server.URL, SCHEMA["name"]))
+        return self._stores[-1]
+
+    def rows(self, table: str) -> Sequence[Mapping[str, Any]]:
+        with mssql_server.connected(mssql_server.URL) as connection:
+            return mssql_server.rows(connection, SCHEMA["name"], table)
+
+    def crashing(self) -> Sequence[str]:
+        return ("mssql", mssql_server.URL, SCHEMA["name"])
+
+    async def close(self) -> None:
+        for store in self._stores:
+            await store.close()
+        self._stores.clear()
+
+
+ADAPTERS: dict[str, type[Adapter]] = {"memory": InMemory, "sqlite": InSqlite, "mssql": InMssql}
+SCHEMA: dict[str, str] = {}
+
+
+@pytest.fixture(scope="session")
+def mssql_schema() -> Iterator[None]:
+    with mssql_server.schema(mssql_server.require()) as SCHEMA["name"]:
+        yield
 
 
 @pytest.fixture(params=ADAPTERS)
-def adapter(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Adapter]:
+async def adapter(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Adapter]:
+    if request.param == "mssql":
+        request.getfixturevalue("mssql_schema")
     kind = ADAPTERS[request.param](tmp_path)
     yield kind
-    kind.close()
+    await kind.close()
 
 
+EPOCH = "1970-01-01 00:00:00.000000"
 ZERO = Place()
 ONE = Place(1, {"oee@1/M1": 3, "oee@1/": 2**62})
 TWO = Place(2, {"oee@1/M1": 4, "oee@1/Müller 3": 1})
@@ -113,7 +169,7 @@ async def test_what_was_committed_outlives_the_writer(adapter: Adapter) -> None:
     if not adapter.outlives:
         pytest.skip("declared: nothing outlives this adapter")
     await adapter.open().commit("oee", ZERO, upsert(machine("M1")), ONE)
-    adapter.close()
+    await adapter.close()
     assert await adapter.open().place("oee") == ONE
     assert [row["machine"] for row in adapter.rows("machine")] == ["M1"]
 
@@ -195,7 +251,7 @@ async def test_numbers_are_added_to_what_is_there_and_the_larger_is_kept(adapter
 
 
 def scores(n: int, highest: float, machine: str = "M1") -> dict[str, Any]:
-    return {"machine": machine, "start_ns": 0, "start": "", "n": n, "unusual": 0, "max": highest, "sum_e6": 10 * n}
+    return {"machine": machine, "start_ns": 0, "start": EPOCH, "n": n, "unusual": 0, "max": highest, "sum_e6": 10 * n}
 
 
 async def test_a_stretch_is_made_again_from_the_rows_before_it_in_the_commit(adapter: Adapter) -> None:
@@ -233,7 +289,14 @@ def minute(at: int, product: str = "", machine: str = "M1", run: int = 1, revisi
 
 
 def shift(start: int, end: int, name: str) -> dict[str, Any]:
-    return {"machine": "M1", "start_ns": start * MINUTE, "end_ns": end * MINUTE, "name": name, "start": "", "end": ""}
+    return {
+        "machine": "M1",
+        "start_ns": start * MINUTE,
+        "end_ns": end * MINUTE,
+        "name": name,
+        "start": EPOCH,
+        "end": EPOCH,
+    }
 
 
 def stretch(start: int, end: int) -> dict[str, Any]:
@@ -299,3 +362,181 @@ def kept(at: int, until: int) -> dict[str, Any]:
     said = {"cause": "r1", "cause_type": "reason.assigned", "cause_events": 1, "by": "ada", "reason": "lubrication"}
     key = {"machine": "M1", "start_ns": at * MINUTE, "product": ""}
     return key | {"known_to_ns": 9, "until": until} | said
+
+
+async def test_the_same_rows_again_change_nothing(adapter: Adapter) -> None:
+    store = adapter.open()
+    changes = [
+        *upsert(machine("M1", site="S"), machine("M2")),
+        Change("oee_bucket", [minute(0, run=5), minute(1, run=6)]),
+        Change("shift", [shift(0, 90, "F")], [{"machine": "M1", "start_ns": MINUTE, "name": "F"}]),
+        *[Change(table, again=[stretch(0, 90)]) for table in ("oee_hour", "oee_shift")],
+    ]
+    found = []
+    for at in range(3):
+        await store.commit("oee", Place(at), changes, Place(at + 1))
+        found.append([adapter.rows(each) for each in ("machine", "oee_bucket", "shift", "oee_hour", "oee_shift")])
+    assert found[0] == found[1] == found[2]
+    assert [len(rows) for rows in found[0]] == [2, 2, 1, 1, 1]
+
+
+def reading(signal: str, value: float | None, t_ns: int = 0, t: str = EPOCH) -> dict[str, Any]:
+    return {"machine": "M1", "signal": signal, "t_ns": t_ns, "t": t, "value": value, "text": None, "status": 0}
+
+
+async def test_what_is_no_number_is_null(adapter: Adapter) -> None:
+    values = {"a": math.nan, "b": math.inf, "c": -math.inf, "d": None, "e": 1.5}
+    rows = [reading(signal, value) for signal, value in values.items()]
+    await adapter.open().commit("now", ZERO, [Change("signal_now", rows, newest="t_ns")], ONE)
+    assert [row["value"] for row in adapter.rows("signal_now")] == [None, None, None, None, 1.5]
+
+
+async def test_numbers_come_back_to_the_last_bit(adapter: Adapter) -> None:
+    dice = random.Random(7)
+    values = [0.1, 1 / 3, -2.5e-8, 5e-324, sys.float_info.max, sys.float_info.min, 123456789.123456789, 1e16, 1e22, 0.0]
+    values += [struct.unpack("<d", dice.randbytes(8))[0] for _ in range(200)]
+    values = [value for value in values if math.isfinite(value)]
+    rows = [reading(f"s{i:03}", value) for i, value in enumerate(values)]
+    await adapter.open().commit("now", ZERO, [Change("signal_now", rows)], ONE)
+    assert [row["value"].hex() for row in adapter.rows("signal_now")] == [value.hex() for value in values]
+
+
+async def test_integers_keep_all_of_their_64_bits(adapter: Adapter) -> None:
+    edges = [-(2**63), -(2**53) - 1, -1, 0, 2**31, 2**53 + 1, 2**63 - 1]
+    rows = [reading(f"s{i}", 0.0, t_ns=edge) for i, edge in enumerate(edges)]
+    await adapter.open().commit("now", ZERO, [Change("signal_now", rows)], ONE)
+    assert [row["t_ns"] for row in adapter.rows("signal_now")] == edges
+
+
+async def test_times_keep_their_microseconds(adapter: Adapter) -> None:
+    times = [
+        EPOCH, "2026-11-20 06:00:00.000001", "2026-11-20 06:00:00.125000", "2026-11-20 06:00:00.126999",
+        "2026-11-20 23:59:59.999999", "2200-12-31 23:59:59.999999",
+    ]  # fmt: skip
+    store = adapter.open()
+    await store.commit(
+        "now", ZERO, [Change("signal_now", [reading(f"s{i}", 0.0, t=t) for i, t in enumerate(times)])], ONE
+    )
+    assert [row["t"] for row in adapter.rows("signal_now")] == times
+
+
+KEYS = [
+    "M1",
+    "m1",
+    "M\u00fcller 3",
+    "Mu\u0308ller 3",
+    "\u041f\u0440\u0435\u0441\u0441",
+    "\u6a5f\u68b0",
+    "a'b]c[d\"e\\f",
+    "x;--",
+    " M1",
+    "ss",
+    "\u00df",
+    "\U0001f916",
+]
+
+
+async def test_keys_that_differ_are_rows_that_differ(adapter: Adapter) -> None:
+    store = adapter.open()
+    await store.commit("facts", ZERO, upsert(*[machine(name, site=name) for name in KEYS]), ONE)
+    await store.commit("facts", ONE, upsert(*[machine(name, line=name) for name in KEYS]), TWO)
+    found = {row["machine"]: (row["site"], row["line"]) for row in adapter.rows("machine")}
+    assert found == {name: (name, name) for name in KEYS}
+    await store.commit("facts", TWO, [Change("machine", delete=[machine(name) for name in KEYS[1:]])], Place(3))
+    assert [row["machine"] for row in adapter.rows("machine")] == ["M1"]
+
+
+async def test_a_row_older_than_the_one_that_is_there_does_not_stand(adapter: Adapter) -> None:
+    store = adapter.open()
+    await store.commit(
+        "now", ZERO, [Change("signal_now", [reading("a", 1.0, 5), reading("b", 1.0, 5)], newest="t_ns")], ONE
+    )
+    rows = [reading("a", 2.0, 4), reading("b", 3.0, 5), reading("b", 4.0, 4), reading("c", 5.0, 1)]
+    await store.commit("now", ONE, [Change("signal_now", rows, newest="t_ns")], TWO)
+    assert [(row["signal"], row["value"]) for row in adapter.rows("signal_now")] == [("a", 1.0), ("b", 3.0), ("c", 5.0)]
+
+
+async def test_a_large_batch_is_one_commit(adapter: Adapter) -> None:
+    rows = [minute(at, run=at) for at in range(2500)]
+    await adapter.open().commit("oee", ZERO, [Change("oee_bucket", rows)], ONE)
+    assert sorted(row["shift_run_ns"] for row in adapter.rows("oee_bucket")) == list(range(2500))
+
+
+async def test_many_marks_are_a_place_like_any_other(adapter: Adapter) -> None:
+    store, marks = adapter.open(), {f"oee@3/M{i:05}": i for i in range(3000)}
+    await store.commit("oee", ZERO, [], Place(1, marks))
+    assert await store.place("oee") == Place(1, marks)
+    await store.commit("oee", Place(1, dict(reversed(marks.items()))), [], TWO)
+    with pytest.raises(StaleWriter):
+        await store.commit("oee", Place(1, marks), [], Place(3))
+
+
+async def test_four_writers_race_each_of_30_batches_and_30_win(adapter: Adapter) -> None:
+    writers, batches = 4, 30
+    wins: list[tuple[int, int]] = []
+
+    async def race(writer: int) -> None:
+        store = adapter.open()
+        for at in range(batches):
+            rows = [
+                machine(f"B{at:02}", site=f"writer {writer}"),
+                machine("all", site=str(at), line=f"writer {writer}"),
+            ]
+            try:
+                await store.commit("race", Place(at), upsert(*rows), Place(at + 1))
+            except StaleWriter:
+                continue
+            wins.append((at, writer))
+
+    # A writer may come to a batch before the one before it is there: it asks again until every batch is won.
+    while len(wins) < batches:
+        await asyncio.gather(*(race(writer) for writer in range(writers)))
+    assert sorted(at for at, _ in wins) == list(range(batches))
+    found = {row["machine"]: row for row in adapter.rows("machine")}
+    assert found.pop("all")["line"] == f"writer {dict(wins)[batches - 1]}"
+    assert {name: row["site"] for name, row in found.items()} == {f"B{at:02}": f"writer {who}" for at, who in wins}
+
+
+async def test_readers_see_what_was_committed_and_never_fail(adapter: Adapter) -> None:
+    writer, readers = adapter.open(), [adapter.open() for _ in range(3)]
+    done = asyncio.Event()
+
+    async def read(store: Store) -> int:
+        seen = 0
+        while not done.is_set():
+            at = (await store.place("facts")).position
+            rows = {row["machine"]: int(row["site"]) for row in await asyncio.to_thread(adapter.rows, "machine")}
+            now = (await store.place("facts")).position
+            assert all(at <= value <= now for value in rows.values()), (at, rows, now)
+            assert now == 0 or len(rows) == 20 or not rows
+            seen += 1
+            await asyncio.sleep(0)
+        return seen
+
+    async def write() -> None:
+        for at in range(15):
+            await writer.commit(
+                "facts", Place(at), upsert(*[machine(f"M{i:02}", site=str(at + 1)) for i in range(20)]), Place(at + 1)
+            )
+            await asyncio.sleep(0)
+        done.set()
+
+    *seen, _ = await asyncio.gather(*(read(store) for store in readers), write())
+    assert all(seen)
+
+
+async def test_a_writer_that_is_killed_at_any_step_leaves_rows_and_place_that_agree(adapter: Adapter) -> None:
+    store = adapter.open()
+    assert await store.place("crash1") == ZERO
+    command = [sys.executable, CHILD, *adapter.crashing()]
+    child = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False, timeout=300)
+    assert child.returncode == 0, child.stderr
+    commits = int(child.stdout)
+    assert commits > 5
+    rows = [row["machine"].partition("/")[0] for row in adapter.rows("machine")]
+    ends = [((await store.place(f"crash{n}")).position, rows.count(f"crash{n}")) for n in range(1, commits + 1)]
+    assert set(ends) == {(0, 0), (1, 3)}
+    assert ends[-2:] == [(1, 3), (1, 3)], "the last is whole, and the one before is killed after its COMMIT"
+
+
+CHILD = str(Path(__file__).with_name("store_child.py"))
