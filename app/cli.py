@@ -36,6 +36,7 @@ WHERE = {
     "tail": "cli_export",
     "log": "cli_log",
     "replay": "cli_replay",
+    "diff": "cli_diff",
     "audit": "cli_audit",
     "parked": "cli_parked",
 }

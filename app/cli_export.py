@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
 
 import click
 import msgspec
 
 from tailrace.app import cli_options as options
 from tailrace.app import compose
-from tailrace.app.output import note, put_json
+from tailrace.app.cli_lists import check_window
+from tailrace.app.export_file import FORMATS, JSONL, PARQUET, SUFFIXES, export, in_place
+from tailrace.app.output import counting, note, put_json
+from tailrace.app.wanted import Wanted
 from tailrace.connectors.log_sqlite_reader import LogReader
 from tailrace.schemas import codec
 from tailrace.schemas.errors import InvalidEvent
@@ -27,24 +28,44 @@ BATCH = 500
 SHOWN_CHARACTERS = 160
 
 
-@click.command("export", short_help="Write the events file.")
+@click.command("export", short_help="Write the events file, or Parquet or CSV.")
 @options.directory
+@click.option("--machine", default="", help="Only of this machine.")
+@click.option("--from", "start", type=options.Time(), help="Start: ISO 8601 with offset, or Unix seconds.")
+@click.option("--to", "end", type=options.Time(), help="End, exclusive.")
+@click.option("--type", "types", multiple=True, help="Only events of this type; name it again for more.")
+@click.option("--format", "form", type=click.Choice(FORMATS), help="Default: as --out ends, else jsonl.")
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write (default: standard output)."
 )
-def export_(directory: Path | None, out: Path | None) -> int:
-    """Write every event of the log once, a line each, in the log's order; `tailrace import` reads it back."""
-    with compose.reading(options.folder(directory)) as log:
+@options.as_json
+def export_(
+    directory: Path | None, machine: str, start: int | None, end: int | None, types: Sequence[str], form: str | None,
+    out: Path | None, as_json: bool,
+) -> int:  # fmt: skip
+    """Write events, each once, in the log's order: all of them, or those that are asked for.
+
+    JSON lines are what `tailrace import` reads back. Parquet and CSV have a row an event, a column a signal (docs/analysts.md).
+    With --json: {"out": …, "format": …, "events": …, "left_out": …}.
+    """
+    form = form or (SUFFIXES.get(out.suffix.lower()) if out else None) or JSONL
+    check_window(start, end)
+    if out is None and (as_json or form == PARQUET):
+        raise click.UsageError(f"expected --out with {'--json' if as_json else '--format parquet'}, got none")
+    wanted = Wanted(machine=machine, start=start, end=end, types=frozenset(types))
+    with compose.reading(options.folder(directory)) as log, counting("exporting", hidden=as_json) as tell:
         if out is None:
-            skipped = _write(log, sys.stdout.buffer)
+            found = export(log, wanted, form, sys.stdout.buffer, tell)
             sys.stdout.buffer.flush()
         else:
-            skipped = _to_file(log, out)
-    for reason in skipped[:3]:
+            found = in_place(out, lambda file: export(log, wanted, form, file, tell))
+    for reason in found.skipped[:3]:
         note(f"tailrace: {reason}")
-    if skipped:
-        note(f"tailrace: {len(skipped)} records of another release were left out")
-    return 1 if skipped else 0
+    if found.skipped:
+        note(f"tailrace: {len(found.skipped)} records that are damaged or of another release were left out")
+    if as_json:
+        put_json({"out": str(out), "format": form, "events": found.events, "left_out": len(found.skipped)})
+    return 1 if found.skipped else 0
 
 
 @click.command("tail", short_help="Show the newest events.")
@@ -64,31 +85,6 @@ def tail_(directory: Path | None, count: int, follow: bool, machine: str, as_jso
     _print(newest, as_json)
     if follow:
         asyncio.run(_follow(target, end, machine, as_json))
-
-
-def _to_file(log: LogReader, out: Path) -> list[str]:
-    """Writes beside the file and moves it into place, so that a file is whole or not there."""
-    draft = out.with_name(f"{out.name}.{os.getpid()}.part")
-    try:
-        with draft.open("wb") as file:
-            skipped = _write(log, file)
-        draft.replace(out)
-    finally:
-        draft.unlink(missing_ok=True)
-    return skipped
-
-
-def _write(log: LogReader, file: IO[bytes]) -> list[str]:
-    skipped: list[str] = []
-    after, end = 0, log.end()
-    while after < end and (records := log.read(after, min(BATCH, end - after))):
-        for record in records:
-            try:
-                file.writelines(codec.to_line(event) + b"\n" for event in codec.events_of(record))
-            except InvalidEvent as error:
-                skipped.append(str(error))
-        after = records[-1].position
-    return skipped
 
 
 def _newest(log: LogReader, count: int, machine: str) -> list[AnyEvent]:

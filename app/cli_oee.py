@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from tailrace.app import cli_options as options
 from tailrace.app import compose
 from tailrace.app.cli_oee_diff import RATIOS, TIMES, diff_
+from tailrace.app.oee_shifts import lengths, shifts
 from tailrace.app.output import console, length, note, percent, put_json, table
 from tailrace.schemas.instant import format_instant
 
@@ -151,7 +152,6 @@ def _by_shift(
     directory: Path, window: Window, start: int, end: int, definition: str | None
 ) -> Sequence[Mapping[str, Any]]:
     from tailrace.app.oee_query import oee  # noqa: PLC0415  as above
-    from tailrace.app.oee_shifts import shifts  # noqa: PLC0415  as above
 
     if window.machine is None:
         raise click.UsageError("expected --machine with --every shift, as machines may work by different calendars")
@@ -187,13 +187,11 @@ def _refuse_options(context: click.Context) -> None:
 def _windows(start: int, end: int, every: int | None) -> list[tuple[int, int]]:
     if start >= end:
         raise click.BadParameter(f"expected --from before --to, got {format_instant(start)} and {format_instant(end)}")
-    if not every:
-        return [(start, end)]
-    if (end - start) // every >= WINDOWS_MAX:
+    if every and (end - start) // every >= WINDOWS_MAX:
         raise click.BadParameter(
             f"expected at most {WINDOWS_MAX} windows, got {-(-(end - start) // every)}; take a longer --every"
         )
-    return [(at, min(at + every, end)) for at in range(start, end, every)]
+    return lengths(start, end, every)
 
 
 def _rows(found: Sequence[Mapping[str, Any]]) -> Any:

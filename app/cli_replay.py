@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn
-from rich.text import Text
 
 from tailrace.app import cli_options as options
-from tailrace.app import compose, replay, replay_into, settings
-from tailrace.app.output import console, note, put_json, table
+from tailrace.app import compose, replay, replay_into, settings, what_if
+from tailrace.app.output import console, counting, note, put_json, table
 from tailrace.connectors.kafka_settings import KafkaSettings
 from tailrace.schemas.errors import InvalidSettings
 
@@ -39,6 +33,7 @@ SHOWN_DIGITS = 16
 @click.option("--topology", "topologies", multiple=True, type=click.Choice(compose.TOPOLOGIES), help="Only this fold.")
 @click.option("--speed", type=click.FloatRange(0, min_open=True), help="How many times as fast as it happened.")
 @click.option("--until-event", default="", help="End after the event with this id.")
+@click.option("--override", "overrides", multiple=True, help="What if: definition.microstop_s=120, model.z_limit=6.")
 @options.as_json
 def replay_(
     directory: Path | None, verify: bool, against: Path | None, into: Path | None, as_json: bool, **choices: Any
@@ -52,6 +47,7 @@ def replay_(
     source = options.folder(directory)
     choices |= {name: int(choices[name]) for name in ("start", "end") if choices[name] is not None}
     choices["topologies"] = sorted(choices["topologies"])
+    choices["overrides"] = what_if.require(dict(map(what_if.parse, choices["overrides"])))
     asked = replay_into.Asked(source=str(source.resolve()), **choices)
     if verify == (into is not None):
         raise click.UsageError("expected either --verify, or --into with the folder for what is replayed")
@@ -69,7 +65,7 @@ def replay_(
 def _replay(asked: replay_into.Asked, into: Path, as_json: bool) -> int:
     began = time.monotonic()
     before = replay_into.begun(into)
-    with _progress("replaying") as tell:
+    with counting("replaying") as tell:
         found = asyncio.run(_run(asked, into, tell))
     seconds = time.monotonic() - began
     if found.damaged:
@@ -103,7 +99,7 @@ def _verify(directory: Path, against: Path | None, as_json: bool) -> int:
     if against is not None:
         found = replay.verify_against(directory, _on_kafka(against))
     else:
-        with _progress("folding again") as tell:
+        with counting("folding again") as tell:
             found = replay.verify(directory, tell)
     if as_json:
         put_json(msgspec.to_builtins(found))
@@ -132,24 +128,3 @@ def _show(found: replay.Verified) -> None:
         where = f"in {', '.join(each.columns)}" if each.columns else "only one side has that row"
         note(f"{each.model}: the first difference is at {key}: {where}")
     console().print(f"{'equal' if found.equal else 'not equal'}, up to position {found.position}")
-
-
-@contextmanager
-def _progress(what: str) -> Iterator[replay.Tell]:
-    """A bar with rate and time left on standard error where that is a terminal, and nothing elsewhere."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
-    with Progress(
-        *columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
-    ) as bar:  # fmt: skip
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-class _Rate(TextColumn):
-    """Records a second."""
-
-    def __init__(self) -> None:
-        super().__init__("")
-
-    def render(self, task: Task) -> Text:
-        return Text("" if task.speed is None else f"{task.speed:,.0f} records/s")

@@ -1,4 +1,4 @@
-"""The shift instances of a machine as windows of a question."""
+"""Windows of a question: the shift instances of a machine, or lengths one after the other."""
 
 from __future__ import annotations
 
@@ -17,3 +17,8 @@ def shifts(directory: Path, machine: str, start: int, end: int) -> list[tuple[in
         found = queries.shifts(connection, machine, start, end)
     spans = [(parse_instant(each.start), parse_instant(each.end), each.name) for each in found]
     return [each for each in spans if start <= each[0]]
+
+
+def lengths(start: int, end: int, every: int | None) -> list[tuple[int, int]]:
+    """[start, end) cut into lengths of `every` ns, the last one maybe shorter; None: not cut."""
+    return [(at, min(at + every, end)) for at in range(start, end, every)] if every else [(start, end)]

@@ -7,7 +7,8 @@ Rules
    What happened at `end` or later is left out, readings inside a frame included; `machine` takes one machine and the site;
    `until_event` ends after the record that holds the event.
 3. A record that is damaged is left out and named: no log takes it, and in the log it comes from its machine is parked.
-4. `replay.json` keeps what was asked and how far it is, written after the records are stored. So a replay that was interrupted
+4. `overrides` change what people set (app/what_if.py), in the folder alone.
+5. `replay.json` keeps what was asked and how far it is, written after the records are stored. So a replay that was interrupted
    goes on where it was; a folder with anything else in it, or of another replay, is refused.
 """
 
@@ -19,11 +20,14 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from tailrace.app import compose, durable
 from tailrace.app.pipeline import Pipeline
+from tailrace.app.wanted import Wanted
+from tailrace.app.what_if import SET, WhatIf
 from tailrace.connectors.log_sqlite_reader import LogReader
 from tailrace.schemas import codec
 from tailrace.schemas.errors import InvalidSettings, NotFound, Unavailable
@@ -39,7 +43,10 @@ NOTES = frozenset({"source.accounted", "ingest.quarantined"})
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be replayed. start, end: ns UTC; topologies: those that are folded, all where none is named."""
+    """What is to be replayed. start, end: ns UTC; topologies: those that are folded, all where none is named.
+
+    overrides: by name, as app/what_if.py takes them.
+    """
 
     source: str
     start: int | None = None
@@ -48,6 +55,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     topologies: list[str] = []
     speed: float | None = None
     until_event: str = ""
+    overrides: dict[str, Any] = {}
 
     @property
     def whole(self) -> bool:
@@ -150,6 +158,9 @@ class _Run:
     def __init__(self, log: LogReader, into: Path, replay: Replay, tell: Tell, paused: asyncio.Event) -> None:
         self._log, self._into, self._replay, self._tell, self._paused = log, into, replay, tell, paused
         self._pace = _Pace(replay.asked)
+        said = Wanted(types=SET).records(log, replay.until) if replay.asked.overrides else ()
+        some = [part for record in said for part in selected(replay.asked, record)]
+        self._what_if = WhatIf(replay.asked.overrides, next(iter(log.read(0, 1)), None), some)
 
     async def all(self) -> Replay:
         """Everything that is left, or up to the pause."""
@@ -168,7 +179,7 @@ class _Run:
         pipeline.drain()
         async with aclosing(self._due()) as parts:
             async for records, read in parts:
-                kept = [part for record in records for part in selected(self._replay.asked, record)]
+                kept = list(self._kept(records))
                 skip, stored = min(stored, len(kept)), max(0, stored - len(kept))
                 if kept[skip:]:
                     await here.append(kept[skip:])
@@ -182,6 +193,13 @@ class _Run:
                 self._tell(read, self._replay.until)
                 if self._replay.done or self._paused.is_set():
                     return
+
+    def _kept(self, records: Sequence[Record]) -> Iterator[Record]:
+        """What stands in this folder for records of the log; before its first one, what the overrides say."""
+        if not self._replay.read:
+            yield from self._what_if.before
+        for record in records:
+            yield from selected(self._replay.asked, self._what_if.replaced(record))
 
     async def _due(self) -> AsyncGenerator[tuple[Sequence[Record], int], None]:
         """Records whose time has come, and the position that is read with them."""

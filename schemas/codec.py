@@ -97,20 +97,30 @@ def ids_of(record: Record) -> list[str]:
 
 def events_of(record: Record) -> Iterator[AnyEvent]:
     """The events in a record, in order; raises InvalidEvent for what is damaged, or of another release."""
+    if record.type == "telemetry":
+        decoded = frame_of(record)
+        yield from decoded.readings(record.machine, record.clock, ids_of(record), record.ingested)
+        return
+    _require_readable(record)
+    try:
+        yield _decoders[record.type](record.payload)  # type: ignore[misc]
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidEvent(f"position {record.position}: a {record.type} does not decode: {error}") from None
+
+
+def frame_of(record: Record) -> frame.Frame:
+    """The frame of a record of readings; raises as `events_of` does."""
+    _require_readable(record)
+    return frame.Frame(record.payload)
+
+
+def _require_readable(record: Record) -> None:
     if record.version != 1 or record.type not in TYPES:
         raise InvalidEvent(f"position {record.position}: {record.type}@{record.version} is not known to this release")
     if not record.intact():
         raise InvalidEvent(
             f"position {record.position}: expected a payload with crc32 {record.crc32:#010x}, got another"
         )
-    if record.type == "telemetry":
-        decoded = frame.Frame(record.payload)
-        yield from decoded.readings(record.machine, record.clock, ids_of(record), record.ingested)
-        return
-    try:
-        yield _decoders[record.type](record.payload)  # type: ignore[misc]
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidEvent(f"position {record.position}: a {record.type} does not decode: {error}") from None
 
 
 def without(record: Record, keep: Sequence[bool]) -> Record | None:
@@ -177,6 +187,6 @@ def _one_spelling(value: Any) -> Any:
 
 
 __all__ = [
-    "canonical", "digest", "events_of", "frame_record", "ids_of", "parse_instant", "parse_span", "readings_record",
+    "canonical", "digest", "events_of", "frame_of", "frame_record", "ids_of", "parse_instant", "parse_span", "readings_record",
     "record_of", "to_line", "type_of", "without",
 ]  # fmt: skip
