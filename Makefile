@@ -9,6 +9,7 @@
 #   make constraints  newest versions of everything, written to constraints.txt
 #   make pictures     the pictures of docs/tour.md, from what the tests see (Chromium)
 #   make schema       docs/plant.schema.json from the types
+#   make dashboards   Grafana's dashboards from docker/grafana/dashboards.py
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -16,7 +17,7 @@ READY := .venv/.ready
 # A process a core, four at most; a file's tests stay together, for they share what takes long to start.
 SIDE_BY_SIDE := -n auto --maxprocesses=4 --dist loadfile
 
-.PHONY: demo test check soak mutants bench constraints pictures schema clean
+.PHONY: demo test check soak mutants bench constraints pictures schema dashboards clean
 
 demo: $(READY)
 	@$(BIN)/tailrace demo
@@ -45,6 +46,9 @@ pictures: $(READY)
 
 schema: $(READY)
 	$(BIN)/tailrace validate --schema | $(BIN)/python -m json.tool > docs/plant.schema.json
+
+dashboards: $(READY)
+	$(BIN)/python docker/grafana/make.py
 
 # Exact versions first, then the checkout itself without asking the index again.
 $(READY): pyproject.toml constraints.txt

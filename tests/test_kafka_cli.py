@@ -9,7 +9,6 @@ from pathlib import Path
 from random import Random
 
 import pytest
-import yaml
 
 from commands import TAILRACE, tailrace, tailrace_json
 from kafka_broker import apart, kafka, unique
@@ -146,20 +145,6 @@ def test_a_folder_that_follows_kafka_takes_nothing_of_its_own(plant: Path, tmp_p
     assert "start `tailrace up`" in _flat(
         tailrace("up", tmp_path / "own.yaml", "--dir", data, "--port", 0, code=2).stderr
     )
-
-
-def test_the_services_on_kafka_run_commands_that_there_are(tmp_path: Path) -> None:
-    path = Path(__file__).parents[1] / "docker" / "compose-kafka.yaml"
-    services = yaml.safe_load(path.read_text())["services"]
-    assert [services[name]["command"][0] for name in ("topics", "worker", "rows")] == ["init", "worker", "rows"]
-    assert "command" not in services["up"] and "healthcheck" not in services["up"]  # the image's own
-    (tmp_path / "plant.yaml").write_text(
-        f"site: {{name: Test}}\n{path.read_text().splitlines()[4].removeprefix('#').strip()}\n"
-    )
-    log = load(tmp_path / "plant.yaml").log
-    assert log is not None
-    assert (log.servers, log.replication) == (["kafka:9092"], 1)
-    assert services["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"] == f"PLAINTEXT://{log.servers[0]}"
 
 
 def test_a_worker_without_its_topics_says_what_to_do(plant: Path) -> None:
