@@ -14,7 +14,7 @@ from typing import Protocol
 import click
 
 from tailrace.app import cli_options as options
-from tailrace.app import settings, worker_files
+from tailrace.app import garbage, settings, worker_files
 from tailrace.app.output import note
 from tailrace.connectors.kafka_settings import KafkaSettings
 from tailrace.engine.topology import Topology
@@ -73,6 +73,7 @@ def worker_(plant: Path, directory: Path | None, runner: str) -> None:
         note(f"a worker of group {log.group!r} on {log.where}; Ctrl-C ends it")
         telling = asyncio.create_task(_tell(told, log.group, runner, worker))
         try:
+            garbage.settle()
             await worker.run()
         finally:
             telling.cancel()

@@ -22,15 +22,15 @@ from aiokafka.errors import CorruptRecordException, KafkaError
 from tailrace.app.kafka_host import Host, Share
 from tailrace.connectors import kafka_clients
 from tailrace.connectors.kafka_partition import leave
-from tailrace.connectors.kafka_records import record_of
+from tailrace.connectors.kafka_records import records_of
 from tailrace.connectors.kafka_settings import KafkaSettings
 from tailrace.engine.topology import Topology
 from tailrace.schemas.record import Record
 
 FETCH_MS = 100
 FETCH_BYTES = 4 * 1024 * 1024
-PIECE = 500
-"""Messages that are fetched and made records at once: many of them at a time keep the collector of garbage busy."""
+PIECE = 1_000
+"""Messages that are fetched and made records at once, at most."""
 
 SLICE_FIRST = 16
 """Records in the first batch, before anything is known of how long one takes."""
@@ -49,7 +49,7 @@ class KafkaWorker(Host[Share], ConsumerRebalanceListener):  # type: ignore[misc]
 
     def __init__(
         self, settings: KafkaSettings, topologies: Callable[[], Sequence[Topology]], *,
-        batch: int = 2_000, checkpoint_every: int = 10_000,
+        batch: int = 5_000, checkpoint_every: int = 10_000,
     ) -> None:  # fmt: skip
         super().__init__(settings, topologies, checkpoint_every=checkpoint_every)
         self._batch = batch
@@ -140,7 +140,7 @@ class KafkaWorker(Host[Share], ConsumerRebalanceListener):  # type: ignore[misc]
         while True:
             pieces = await self._fetch(wait_ms)
             for place, messages in pieces.items():
-                found.setdefault(place, []).extend(map(record_of, messages))
+                found.setdefault(place, []).extend(records_of(messages))
             brought = sum(map(len, pieces.values()))
             count, wait_ms = count + brought, 0
             if brought < PIECE or count >= self._slice:

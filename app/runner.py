@@ -20,7 +20,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tailrace.app import calendar_events, compose, declared
+from tailrace.app import calendar_events, compose, declared, garbage
 from tailrace.app.catching_up import CatchingUp
 from tailrace.app.live import Changes
 from tailrace.app.pipeline import Pipeline
@@ -114,6 +114,7 @@ class Runner:
     async def run_on(self, ownership: compose.Ownership) -> None:
         """The same on a folder that is this process's already."""
         sys.setswitchinterval(SWITCH_S)
+        garbage.settle()
         async with compose.plant_log(self._directory, self._plant.log) as log:
             self._following = log.following
             server = await compose.serve(log.people, ownership.socket, self.status)

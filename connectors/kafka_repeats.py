@@ -144,11 +144,12 @@ class Seen:
 
     def _of(self, stem: str) -> Stretches:
         self._touched.add(stem)
-        if stem not in self._stretches:
-            self._stretches[stem] = Stretches([])
+        stretches = self._stretches.get(stem)
+        if stretches is None:
+            stretches = self._stretches[stem] = Stretches([])
             self._head.stems.append(stem)
             self._changed = True
-        return self._stretches[stem]
+        return stretches
 
 
 class Stretches:

@@ -20,7 +20,7 @@ import msgspec
 
 from tailrace.connectors import identity, kafka_topics
 from tailrace.connectors.kafka_partition import FOLLOW_MS, PartitionReader
-from tailrace.connectors.kafka_records import damaged, message_of, record_of
+from tailrace.connectors.kafka_records import damaged, message_of, records_of
 from tailrace.connectors.kafka_sender import Sender, Sent
 from tailrace.connectors.kafka_settings import KafkaSettings
 from tailrace.engine.log import Receipt
@@ -67,7 +67,7 @@ class KafkaLog:
 
     async def read(self, after: int, limit: int) -> Sequence[Record]:
         self._open()
-        return [record_of(each) for each in await self._reader.read(after, limit)]
+        return records_of(await self._reader.read(after, limit))
 
     async def end(self) -> int:
         self._open()
@@ -80,7 +80,7 @@ class KafkaLog:
         try:
             while True:
                 self._open()
-                batch = [record_of(each) for each in await reader.wait(after, limit)]
+                batch = records_of(await reader.wait(after, limit))
                 if batch:
                     after = batch[-1].position
                     yield batch
@@ -145,7 +145,7 @@ class KafkaLog:
             position = max(0, end - COPIES_LOOK_BACK)
             found: list[Record] = []
             while batch := await reader.read(position, READ_MAX):
-                found += [record for record in map(record_of, batch) if not record.machine]
+                found += [record for record in records_of(batch) if not record.machine]
                 position += len(batch)
             return found
         finally:

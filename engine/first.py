@@ -30,6 +30,9 @@ class First(Protocol):
         """Pages that changed since the last call."""
 
 
+Keep = Callable[[Record], Sequence[bool] | None]
+"""`First.keep`."""
+
 Begin = Callable[[Load], First]
 """The stage whose pages `load` gives."""
 

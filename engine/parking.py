@@ -121,9 +121,9 @@ class Lot:
         """The page."""
         return _encode(self._page)
 
-    def take(self, record: Record) -> None:
-        """A record goes into the fold."""
-        self._page.folded += record.n
+    def take(self, records: Sequence[Record]) -> None:
+        """Records go into the fold."""
+        self._page.folded += sum([record.n for record in records])
 
     def skip(self, record: Record) -> None:
         """A person wants it to be left out."""

@@ -11,12 +11,12 @@ Rules
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import msgspec
 
 from tailrace.engine.checkpoints import Checkpoints, Manifest
-from tailrace.engine.first import Begin
+from tailrace.engine.first import Begin, Keep
 from tailrace.engine.log import DerivedLog, Log
 from tailrace.engine.parking import PAGE, Lot
 from tailrace.engine.reader import require_next
@@ -46,7 +46,7 @@ class Tenancy:
     """What a worker holds between a restore and the first failure.
 
     base: the checkpoint that has every page which is not dirty. sent: highest n in `derived`, per key. lot: parked streams.
-    first: the stage before the fold, where repeats reach the log.
+    first: the stage before the fold, where repeats reach the log; keep: which events of the next record are new, None = all.
     """
 
     def __init__(
@@ -58,11 +58,8 @@ class Tenancy:
         self.last: Record | None = None
         self.lot = Lot(topology, self._load(PAGE))
         self._first = first(self._load) if first else None
+        self.keep: Keep = self._first.keep if self._first else _all
         self.state = topology.restore({key: n for key, n in base.marks.items() if not key.startswith(KEY)}, self._load)
-
-    def keep(self, record: Record) -> Sequence[bool] | None:
-        """Which events of the next record are new; None: all of them."""
-        return self._first.keep(record) if self._first else None
 
     def folded(self, last: Record) -> None:
         """Every output up to this record is acknowledged."""
@@ -81,6 +78,10 @@ class Tenancy:
     def _load(self, page: str) -> bytes | None:
         base = self.base
         return self._checkpoints.page(base.topology, base.version, page, base.position) if base.position else None
+
+
+def _all(_: Record) -> None:
+    """Of a log that repeats do not reach."""
 
 
 class Restore:

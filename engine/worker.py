@@ -148,26 +148,25 @@ class Worker:
         free: list[Record] = []
         for arrived in records:
             keep = tenancy.keep(arrived)
-            record = part(arrived, keep)
+            record = arrived if keep is None else part(arrived, keep)
             if record is None:
                 lot.repeat(arrived)
                 continue
             why = self._why(record, record.position)
             if not why and record.type == RELEASE:
-                outputs += self._fold(tenancy, free)
+                outputs += self._taken(tenancy, free)
                 free = []
                 outputs += await self._release(tenancy, record)
             elif why or record.machine in lot.parked:
                 outputs += lot.hold(record, why, record.position, keep)
             else:
-                lot.take(record)
                 free.append(record)
-        return [*outputs, *self._fold(tenancy, free)]
+        return [*outputs, *self._taken(tenancy, free)]
 
     async def _release(self, tenancy: Tenancy, record: Record) -> Sequence[Derived]:
         """The backlog of the stream that a release is about, folded where the release stands."""
         lot, release = tenancy.lot, release_of(record)
-        lot.take(record)
+        lot.take([record])
         parked = lot.named(release, copied=record.copy_of > 0)
         if parked is None:
             return []
@@ -204,13 +203,17 @@ class Worker:
         why = why or next(filter(None, (self._why(part, at.position) for part in parts)), "")
         if why or record.machine in lot.parked:
             return lot.hold(record, why, at.position, keep)
-        lot.take(record)
+        lot.take([record])
         known = [msgspec.structs.replace(part, ingested=at.ingested) for part in parts]
         return [output for part in known for output in self._fold(tenancy, [part], at.position)]
 
     def _why(self, record: Record, at: int) -> str:
         """Why a record cannot be folded at a place of the log; empty where it can, as far as is known."""
-        return wrong(record) or self._unfoldable.get((record.position, at), "")
+        return wrong(record) or (self._unfoldable.get((record.position, at), "") if self._unfoldable else "")
+
+    def _taken(self, tenancy: Tenancy, records: Sequence[Record]) -> Sequence[Derived]:
+        tenancy.lot.take(records)
+        return self._fold(tenancy, records)
 
     def _fold(self, tenancy: Tenancy, records: Sequence[Record], at: int | None = None) -> Sequence[Derived]:
         if not records:

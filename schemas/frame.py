@@ -124,12 +124,12 @@ def _opened(header: bytes) -> tuple[Layout, msgspec.Raw]:
 
 
 class Frame:
-    """A decoded frame over the bytes of its payload; columns are views, made on demand.
+    """A decoded frame over the bytes of its payload; columns are views, made on demand. body: where the columns begin.
 
     Raises InvalidEvent where the bytes are no frame, or not all of one.
     """
 
-    __slots__ = ("_body", "_ids", "header", "payload")
+    __slots__ = ("_ids", "body", "header", "payload")
 
     def __init__(self, payload: bytes) -> None:
         length = int.from_bytes(payload[:4], "little")
@@ -137,10 +137,10 @@ class Frame:
             self.header, self._ids = _opened(payload[4 : 4 + length])
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise InvalidEvent(f"expected a frame header, got {payload[:16]!r}… ({error})") from None
-        self._body = _pad(4 + length)
+        self.body = _pad(4 + length)
         self.payload = payload
-        if len(payload) != self._body + self.header.size:
-            raise InvalidEvent(f"expected a frame of {self._body + self.header.size} bytes, got {len(payload)}")
+        if len(payload) != self.body + self.header.size:
+            raise InvalidEvent(f"expected a frame of {self.body + self.header.size} bytes, got {len(payload)}")
 
     def __len__(self) -> int:
         return self.header.n
@@ -159,14 +159,14 @@ class Frame:
     @property
     def t(self) -> NDArray[np.int64]:
         """Event times, int64 ns UTC, shape (n,)."""
-        return np.frombuffer(self.payload, np.int64, self.header.n, self._body)
+        return np.frombuffer(self.payload, np.int64, self.header.n, self.body)
 
     @property
     def seq(self) -> NDArray[np.int64] | None:
         """Order among equal t, shape (n,), or None."""
         if not self.header.has_seq:
             return None
-        return np.frombuffer(self.payload, np.int64, self.header.n, self._body + 8 * self.header.n)
+        return np.frombuffer(self.payload, np.int64, self.header.n, self.body + 8 * self.header.n)
 
     def index(self, name: str, *, counter: bool = False) -> int | None:
         """Which column carries a signal (or a counter), or None."""
@@ -179,14 +179,14 @@ class Frame:
         """Raw data of column i, shape (n,); where valid(i) is False the value means nothing."""
         header = self.header
         dtype = DTYPES[header.columns[i].dtype]
-        return np.frombuffer(self.payload, dtype, header.n, self._body + header.data[i])
+        return np.frombuffer(self.payload, dtype, header.n, self.body + header.data[i])
 
     def valid(self, i: int) -> NDArray[np.bool_] | None:
         """Which readings have a value in column i, shape (n,); None = all."""
         header = self.header
         if header.columns[i].complete:
             return None
-        bits = np.frombuffer(self.payload, np.uint8, (header.n + 7) // 8, self._body + header.validity[i])
+        bits = np.frombuffer(self.payload, np.uint8, (header.n + 7) // 8, self.body + header.validity[i])
         return np.unpackbits(bits, count=header.n, bitorder="little").astype(np.bool_)
 
     def status(self, i: int) -> NDArray[np.int64] | None:

@@ -171,4 +171,20 @@ MUTANTS = (
         "schemas/line.py", "AHEAD_MAX = 5 * MINUTE", "AHEAD_MAX = 10**9 * MINUTE",
         "tests/test_ingest.py",
     ),
+    # -- many frames at once
+    Mutant(
+        "a frame of minutes that were emitted is folded apart from those in order",
+        "topologies/oee.py", "if record.t_min < floor:", "if False:",
+        "tests/test_stack.py::test_frames_fold_together_as_one_by_one",
+    ),
+    Mutant(
+        "only frames of one header are read as one",
+        "schemas/stack.py", "len(payload) != size or not payload.startswith(beginning)", "len(payload) != size",
+        "tests/test_stack.py::test_a_stack_has_the_readings_of_its_frames",
+    ),
+    Mutant(
+        "only messages with the same headers are taken apart together",
+        "connectors/kafka_records.py", "if names.count(name) < len(names):", "if False:",
+        "tests/test_stack.py::test_records_of_many_messages_are_those_of_each",
+    ),
 )  # fmt: skip

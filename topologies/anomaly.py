@@ -66,8 +66,12 @@ class _Cell:
         self._waiting = 0
         self._told = Told(self._memory)
 
-    def take(self, record: Record) -> None:
-        """A record of this machine, or of the site."""
+    def take(self, records: Sequence[Record]) -> None:
+        """Records of this machine, or one of the site."""
+        for record in records:
+            self._one(record)
+
+    def _one(self, record: Record) -> None:
         if record.type == "telemetry":
             self._frames.append((record, Frame(record.payload)))
             self._waiting += record.n

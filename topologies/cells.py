@@ -35,11 +35,14 @@ class Output(NamedTuple):
 
 
 class Cell(Protocol):
-    """One machine's part of a topology: facts go in, and `flush` gives what is decided; `pages` what is its own to keep."""
+    """One machine's part of a topology: facts go in, and `flush` gives what is decided; `pages` what is its own to keep.
+
+    What is decided at a record's end is the same however records are handed to `take`, one by one or many at a time.
+    """
 
     machine: Machine
 
-    def take(self, record: Record) -> None: ...
+    def take(self, records: Sequence[Record]) -> None: ...
 
     def flush(self) -> Iterable[Output]: ...
 
@@ -102,10 +105,27 @@ class Cells(Generic[C]):
     def fold(self, records: Sequence[Record]) -> list[Derived]:
         """The outputs that the records cause, in order per machine."""
         stepped: dict[str, None] = {}
+        waiting: dict[str, list[Record]] = {}
         for record in records:
-            for name in self._reached(record):
-                stepped[name] = None
-                self._cell(name).take(record)
+            if record.type not in self._folded:
+                continue
+            if record.version != 1:
+                raise InvalidEvent(
+                    f"position {record.position}: {record.type}@{record.version} is not known to {self._name}@{self._version}"
+                )
+            run = waiting.get(record.machine)
+            if run is not None:
+                run.append(record)
+            elif record.machine:
+                self._meet(record.machine)
+                stepped[record.machine] = None
+                waiting[record.machine] = [record]
+            else:
+                self._hand(waiting)
+                waiting = {}
+                stepped |= dict.fromkeys(self._to_all(record))
+        self._hand(waiting)
+        self._touched.update(stepped)
         return [derived for name in stepped for derived in self._numbered(name, self._cell(name).flush())]
 
     def dirty(self) -> dict[str, bytes]:
@@ -123,21 +143,18 @@ class Cells(Generic[C]):
         self._cool()
         return pages
 
-    def _reached(self, record: Record) -> Sequence[str]:
-        if record.type not in self._folded:
-            return ()
-        if record.version != 1:
-            raise InvalidEvent(
-                f"position {record.position}: {record.type}@{record.version} is not known to {self._name}@{self._version}"
-            )
-        if record.machine:
-            self._meet(record.machine)
-            self._touched.add(record.machine)
-            return (record.machine,)
+    def _hand(self, waiting: Mapping[str, Sequence[Record]]) -> None:
+        """Gives each machine its records: they are in order, and machines know nothing of each other."""
+        for name, records in waiting.items():
+            self._cell(name).take(records)
+
+    def _to_all(self, record: Record) -> Sequence[str]:
+        """A record of the site; gives whom it reached."""
         if record.type not in PASSING:
             self._site.keep(record)
             self._site_dirty = True
-        self._touched.update(self._site.machines)
+        for name in self._site.machines:
+            self._cell(name).take([record])
         return self._site.machines
 
     def _meet(self, name: str) -> None:
@@ -147,7 +164,7 @@ class Cells(Generic[C]):
         self._site_dirty = True
         cell = self._cells[name] = self._made(name, Head())
         for said in self._site.said():
-            cell.take(said)
+            cell.take([said])
 
     def _cell(self, name: str) -> C:
         if name not in self._cells:

@@ -11,8 +11,10 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import groupby, pairwise
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -22,9 +24,9 @@ from numpy.typing import NDArray
 from tailrace.engine.topology import Load
 from tailrace.schemas import bucket, codec, event
 from tailrace.schemas.bucket import ROWS_MAX, Buckets, Cause
-from tailrace.schemas.frame import MAX_READINGS, Frame
 from tailrace.schemas.instant import DAY, MINUTE
 from tailrace.schemas.record import Record
+from tailrace.schemas.stack import Stack, stacks
 from tailrace.topologies import facts
 from tailrace.topologies.cause import cause_of
 from tailrace.topologies.cells import Cells, Output
@@ -74,28 +76,44 @@ class _Cell:
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self._closings: list[tuple[int, int, int]] = []
-        self._frames: list[tuple[Record, Frame]] = []
+        self._stacks: list[Stack] = []
         self._watermark = machine.head.watermark
         self._out: list[_Rows] = []
 
     # -- records -------------------------------------------------------------------------------------------------------
 
-    def take(self, record: Record) -> None:
-        """A record of this machine, or of the site."""
-        if record.type == "telemetry":
-            self._observe(record)
-        else:
-            self._learn(record)
+    def take(self, records: Sequence[Record]) -> None:
+        """Records of this machine, or one of the site."""
+        for kind, some in groupby(records, attrgetter("type")):
+            if kind == "telemetry":
+                self._observe(some)
+            else:
+                for record in some:
+                    self._learn(record)
 
-    def _observe(self, record: Record) -> None:
-        """A frame of readings; in order they wait for each other."""
-        frame = Frame(record.payload)
-        if self._early(record):
-            self._drain()
-            self._change(record, lambda: self._read([(record, frame)]))
-        elif frame.header.counters:
-            self._frames.append((record, frame))
-        self._pass(record)
+    def _observe(self, records: Iterable[Record]) -> None:
+        """Frames of readings; in order they wait for each other."""
+        head, floor = self.machine.head, self._floor()
+        ordered: list[Record] = []
+        for record in records:
+            if record.t_min < floor:
+                self._wait(ordered)
+                self._drain()
+                self._change(record, partial(self._read, list(stacks([record]))))
+                ordered = []
+            else:
+                ordered.append(record)
+            if record.t_max > self._watermark and record.t_min >= head.first:
+                self._watermark = record.t_max
+                self._closings.append((record.t_max, record.ingested, record.position))
+            else:
+                self._pass(record)
+            if record.t_max >= floor + MINUTE:
+                floor = self._floor()
+        self._wait(ordered)
+
+    def _wait(self, records: Sequence[Record]) -> None:
+        self._stacks += [stack for stack in stacks(records) if stack.header.counters]
 
     def _learn(self, record: Record) -> None:
         self._drain()
@@ -125,13 +143,13 @@ class _Cell:
             self._closings.append((self._watermark, record.ingested, record.position))
 
     def _drain(self) -> None:
-        frames, self._frames = self._frames, []
-        if frames:
-            self._read(frames)
+        waiting, self._stacks = self._stacks, []
+        if waiting:
+            self._read(waiting)
 
-    def _read(self, frames: Sequence[tuple[Record, Frame]]) -> Touched:
+    def _read(self, some: Sequence[Stack]) -> Touched:
         touched = NOTHING
-        for kind, block in _readings(frames):
+        for kind, block in _readings(some):
             touched = join(touched, self.machine.read(kind, block))
         return touched
 
@@ -220,38 +238,32 @@ OeeState = Cells[_Cell]
 """Every machine's facts and what was emitted of them."""
 
 
-def _readings(frames: Sequence[tuple[Record, Frame]]) -> Iterator[tuple[Any, Ints]]:
-    """Per counter, its readings in the frames as a block (t, seq, position, value)."""
-    for kind in sorted({kind for _, frame in frames for kind in frame.header.counters}):
-        found = [
-            (record, frame, frame.header.counters[kind]) for record, frame in frames if kind in frame.header.counters
-        ]
-        lengths = np.array([len(frame) for _, frame, _ in found])
+def _readings(some: Sequence[Stack]) -> Iterator[tuple[Any, Ints]]:
+    """Per counter, its readings in the stacks as a block (t, seq, position, value)."""
+    for kind in sorted({kind for stack in some for kind in stack.header.counters}):
+        found = [(stack, stack.header.counters[kind]) for stack in some if kind in stack.header.counters]
+        lengths = np.repeat([stack.header.n for stack, _ in found], [len(stack.records) for stack, _ in found])
         total = int(lengths.sum())
-        starts = np.array([record.position << facts.ROW_BITS for record, _, _ in found]) - np.cumsum(lengths) + lengths
+        places = np.array([record.position for stack, _ in found for record in stack.records]) << facts.ROW_BITS
         block = np.empty((4, total), np.int64)
-        np.concatenate([frame.t for _, frame, _ in found], out=block[0])
-        np.concatenate([_order(frame) for _, frame, _ in found], out=block[1])
-        np.add(np.repeat(starts, lengths), np.arange(total), out=block[2])
-        np.concatenate([frame.data(i) for _, frame, i in found], out=block[3])
-        if not all(frame.header.columns[i].complete for _, frame, i in found):
-            block = block[:, np.concatenate([_valid(frame, i) for _, frame, i in found])]
+        np.concatenate([stack.t for stack, _ in found], out=block[0])
+        np.concatenate([_order(stack) for stack, _ in found], out=block[1])
+        np.add(np.repeat(places - np.cumsum(lengths) + lengths, lengths), np.arange(total), out=block[2])
+        np.concatenate([stack.data(i) for stack, i in found], out=block[3])
+        if not all(stack.header.columns[i].complete for stack, i in found):
+            block = block[:, np.concatenate([_valid(stack, i) for stack, i in found])]
         if block.shape[1]:
             yield kind, block
 
 
-_NO_ORDER = np.full(MAX_READINGS, -1, np.int64)
-_ALL_VALID = np.ones(MAX_READINGS, np.bool_)
+def _order(stack: Stack) -> Ints:
+    seq = stack.seq
+    return np.full(len(stack), -1, np.int64) if seq is None else seq
 
 
-def _order(frame: Frame) -> Ints:
-    seq = frame.seq
-    return _NO_ORDER[: len(frame)] if seq is None else seq
-
-
-def _valid(frame: Frame, i: int) -> NDArray[np.bool_]:
-    valid = frame.valid(i)
-    return _ALL_VALID[: len(frame)] if valid is None else valid
+def _valid(stack: Stack, i: int) -> NDArray[np.bool_]:
+    valid = stack.valid(i)
+    return np.ones(len(stack), np.bool_) if valid is None else valid
 
 
 def _minutes(machine: Machine, begin: int, end: int) -> Iterator[Tally]:

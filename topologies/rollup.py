@@ -80,8 +80,12 @@ class _Cell:
 
     # -- records -------------------------------------------------------------------------------------------------------
 
-    def take(self, record: Record) -> None:
-        """A record of this machine, or of the site."""
+    def take(self, records: Sequence[Record]) -> None:
+        """Records of this machine, or one of the site."""
+        for record in records:
+            self._one(record)
+
+    def _one(self, record: Record) -> None:
         if record.type == "telemetry":
             frame = Frame(record.payload)
             if record.t_min < floor_minute(self._watermark):

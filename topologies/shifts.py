@@ -9,7 +9,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tailrace.engine.topology import Load
@@ -43,8 +43,12 @@ class _Cell:
         self.machine = machine
         self._out: list[Output] = []
 
-    def take(self, record: Record) -> None:
-        """A record of this machine, or of the site."""
+    def take(self, records: Sequence[Record]) -> None:
+        """Records of this machine, or one of the site."""
+        for record in records:
+            self._one(record)
+
+    def _one(self, record: Record) -> None:
         if record.type != "calendar.set":
             return
         before = shifts(self.machine.head.plan)

@@ -74,8 +74,12 @@ class _Cell:
         self._said: set[str] = set()
         self._out: list[Output] = []
 
-    def take(self, record: Record) -> None:
-        """A record of this machine, or of the site."""
+    def take(self, records: Sequence[Record]) -> None:
+        """Records of this machine, or one of the site."""
+        for record in records:
+            self._one(record)
+
+    def _one(self, record: Record) -> None:
         for event in codec.events_of(record):
             said = self._located(event) if isinstance(event, StopMerged) else event
             if record.type == "state.changed":
