@@ -8,6 +8,7 @@ import sys
 
 import msgspec
 
+from tailrace.app import garbage
 from tailrace.app.kafka_worker import KafkaWorker
 from tailrace.connectors.kafka_settings import KafkaSettings
 from tailrace.topologies.oee import Oee
@@ -16,6 +17,7 @@ from tailrace.topologies.oee import Oee
 async def main(settings: KafkaSettings) -> None:
     worker = KafkaWorker(settings, lambda: [Oee()])
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
+    garbage.settle()
     await worker.run()
 
 

@@ -1,9 +1,10 @@
 """Workers on Kafka beside each other: run time and parts of each machine by minute, exactly once or as near as each comes.
 
 One broker that flushes each append, one partition, a process each, turn by turn, in two shapes: a reading a message, and frames
-of 200. Ours is the worker as `tailrace worker` runs it, with OEE alone, and with every fold. Its peers fold bench/minutes.py from
-msgpack, and so do less: none knows late or repeated readings, quality, products or calendars. Each is in its best form that we
-found with state and places kept, which its file says, in an environment of its own; one that does not install is left out.
+of 200. Ours is the worker as `tailrace worker` runs it, with OEE alone, and with every fold. One peer does the same fold: our
+records and our OEE in a loop over confluent-kafka with a transaction per batch. The others fold bench/minutes.py from msgpack,
+and so do less: none knows late or repeated readings, quality, products or calendars. Each is in its best form that we found with
+state and places kept, which its file says, in an environment of its own; one that does not install is left out.
 
 A turn lasts until all is folded, LIMIT_S at most; what came is compared with the truth, minute by minute. Medians, of rates by
 the wall's clock from the first minute that is seen to the last, and by CPU time of the process.
@@ -44,32 +45,45 @@ SILENCE_S = 20.0
 END_S = 20.0
 SHAPES = (Shape("one reading a record", 1, 30_000), Shape("frames of 200", 200, 200_000))
 OURS, EVERY = "tailrace, OEE", "tailrace, every fold"
-CONFLUENT, QUIX, TABLE, TAKE = "confluent-kafka", "Quix Streams", "Faust, table", "Faust, take(500) and a dict"
+SAME, CONFLUENT = "confluent-kafka, our fold", "confluent-kafka, a dozen lines"
+QUIX, TABLE, TAKE = "Quix Streams", "Faust, table", "Faust, take(500) and a dict"
 STREAMS, PATHWAY = "Kafka Streams (Java)", "Pathway"
 BATCH = {1: "5000", 200: "500"}
 """By frame: messages in a transaction of confluent-kafka, at most."""
 
 TARGETS = {
-    1: {"": 50_000, CONFLUENT: 0.5, QUIX: 2, TABLE: 25},
-    200: {"": 250_000, CONFLUENT: 0.5, QUIX: 1},
+    1: {"": 50_000, SAME: 0.5, QUIX: 2, TABLE: 25},
+    200: {"": 250_000, SAME: 0.5, QUIX: 1},
 }
 """By frame: readings/s of ours, and how many times as many as a peer."""
 
 
 class Worker(NamedTuple):
-    """A name, the beginning of its command, what comes after its topics, and the minutes in a message of it."""
+    """A name, the beginning of its command, what comes after its topics, and the minutes in a message of it.
+
+    records: it reads our records. ours: it is our worker, with topics of its own.
+    """
 
     name: str
     command: Callable[[], Sequence[str]]
     more: Callable[[Shape], Sequence[str]] = lambda _: ()
     rows: Callable[[Any], Any] = of_peer
+    records: bool = False
+    ours: bool = False
 
 
-def _venv(peer: str) -> Callable[[], Sequence[str]]:
-    return lambda: (environments.python(peer), str(BENCH / f"peer_{peer}.py"))
+def _venv(peer: str, file: str = "") -> Callable[[], Sequence[str]]:
+    return lambda: (environments.python(peer), str(BENCH / f"peer_{file or peer}.py"))
 
 
 PEERS = (
+    Worker(
+        SAME,
+        _venv("confluent", "confluent_oee"),
+        lambda shape: (BATCH[shape.frame],),
+        rows=of_ours,
+        records=True,
+    ),
     Worker(CONFLUENT, _venv("confluent"), lambda shape: (BATCH[shape.frame],)),
     Worker(QUIX, _venv("quix")),
     Worker(TABLE, _venv("faust"), lambda _: ("table",)),
@@ -78,8 +92,13 @@ PEERS = (
     Worker(PATHWAY, _venv("pathway"), rows=of_pathway),
 )
 WORKERS = (
-    Worker(OURS, lambda: (sys.executable, str(BENCH / "kafka_oee.py")), rows=of_ours),
-    Worker(EVERY, lambda: (sys.executable, "-c", "from tailrace.app.cli import main; main()", "worker"), rows=of_ours),
+    Worker(OURS, lambda: (sys.executable, str(BENCH / "kafka_oee.py")), rows=of_ours, ours=True),
+    Worker(
+        EVERY,
+        lambda: (sys.executable, "-c", "from tailrace.app.cli import main; main()", "worker"),
+        rows=of_ours,
+        ours=True,
+    ),
     *PEERS,
 )
 
@@ -94,7 +113,7 @@ class Turn:
         self._settings = KafkaSettings(
             servers=[address], topics=shape.topics, group=self._group, partitions=1, replication=1
         )
-        self._ours = worker.rows is of_ours
+        self._ours = worker.ours
         self._process: subprocess.Popen[bytes] | None = None
 
     def run(self) -> Seen:
@@ -132,7 +151,8 @@ class Turn:
     def _command(self, out: str) -> Sequence[str]:
         begin, address = self._worker.command(), self._settings.servers[0]
         if not self._ours:
-            return *begin, address, self._shape.messages, out, self._group, *self._worker.more(self._shape)
+            source = f"{self._shape.topics}.events" if self._worker.records else self._shape.messages
+            return *begin, address, source, out, self._group, *self._worker.more(self._shape)
         if self._worker.name == OURS:
             return *begin, msgspec.json.encode(self._settings).decode()
         plant = self._folder / "plant.yaml"
