@@ -106,10 +106,15 @@ def test_a_secret_is_a_file_that_whoever_reads_it_was_given(path: Path) -> None:
     assert given == declared.keys()
     head = path.read_text().partition("x-locked")[0]
     assert all(name.removesuffix("_password") in head for name in declared), "the head says how they are made"
-    assert (
-        subprocess.run(["git", "check-ignore", "-q", "docker/secrets/x"], cwd=DOCKER.parent, check=False).returncode
-        == 0
+
+
+def test_secrets_stay_out_of_the_repository() -> None:
+    listed = subprocess.run(
+        ["git", "check-ignore", "docker/secrets/x"], cwd=DOCKER.parent, capture_output=True, check=False
     )
+    if listed.returncode > 1:
+        pytest.skip("this is no git checkout")
+    assert listed.returncode == 0
 
 
 @BOTH
