@@ -195,14 +195,14 @@ class Folder:
         known_at: int | None,
     ) -> Sequence[Mapping[str, Any]]:  # fmt: skip
         from tailrace.app.oee_query import oee  # noqa: PLC0415  numpy takes a while to import
-        from tailrace.app.oee_shifts import lengths, shifts  # noqa: PLC0415
+        from tailrace.app.oee_windows import lengths  # noqa: PLC0415
+        from tailrace.app.shift_report import Asked, report  # noqa: PLC0415
 
-        if every != SHIFT:
-            windows = lengths(start, end, None if every is None else length_of(every))
-            return oee(self.directory, machine, windows, as_of, definition, known_at)
-        found = shifts(self.directory, machine, start, end)
-        figures = oee(self.directory, machine, [(a, b) for a, b, _ in found], as_of, definition, known_at)
-        return [{SHIFT: name} | each for (_, _, name), each in zip(found, figures, strict=True)]
+        if every == SHIFT:
+            asked = Asked(start, end, as_of, definition)
+            return report(self.directory, asked, machines=[machine], known_at=known_at)
+        windows = lengths(start, end, None if every is None else length_of(every))
+        return oee(self.directory, machine, windows, as_of, definition, known_at)
 
     def _span(self, start: Time | None, end: Time | None) -> tuple[int, int]:
         a, b = _window(start, end)

@@ -28,6 +28,8 @@ from tailrace.app.oee_diff import diff
 from tailrace.app.oee_group import Asked
 from tailrace.app.oee_group import of as together
 from tailrace.app.oee_query import oee as oee_of
+from tailrace.app.shift_report import Asked as Shifts
+from tailrace.app.shift_report import report as report_shifts
 from tailrace.app.stop_report import report
 from tailrace.engine.log import Log
 from tailrace.projections import queries
@@ -143,6 +145,28 @@ def oee_diff(
     return diff(served.directory, machine, since, until, (times[0], times[1]), definition)
 
 
+@get("/oee/shifts", sync_to_thread=True)
+def shifts(
+    state: State,
+    machine: Machine = None,
+    line: OnLine = None,
+    site: Site = None,
+    start: From = None,
+    end: To = None,
+    as_of: AsOf = None,
+    definition: Definition = None,
+    known_at: KnownAt = None,
+) -> Page[OeeItem]:
+    """The shift report: `shift` and the figures of each shift that begins in [from, to), of each machine by its own calendar."""
+    served = _served(state)
+    if machine is not None and (line is not None or site is not None):
+        raise InvalidInput("expected machine, or line and site, got both; ask for them one after the other")
+    asked = Shifts(*_window(served, start, end), _instant("as_of", as_of), definition)
+    machines, sites = [machine] if machine is not None else [], [site] if site is not None else []
+    known = _instant("known_at", known_at)
+    return Page(report_shifts(served.directory, asked, machines=machines, line=line, sites=sites, known_at=known))
+
+
 @get("/stops", sync_to_thread=True)
 def stops(
     state: State, machine: Machine = None, start: From = None, end: To = None, cursor: Cursor = None, limit: Limit = 100
@@ -246,6 +270,7 @@ def api(served: Served) -> Litestar:
         machines,
         oee,
         oee_diff,
+        shifts,
         stops,
         pareto,
         reasons,

@@ -13,13 +13,13 @@ from click.core import ParameterSource
 from tailrace.app import cli_options as options
 from tailrace.app import compose
 from tailrace.app.cli_oee_diff import RATIOS, TIMES, diff_
-from tailrace.app.oee_shifts import lengths, shifts
+from tailrace.app.oee_windows import lengths
 from tailrace.app.output import console, length, note, percent, put_json, table
 from tailrace.schemas.instant import format_instant
 
 WINDOWS_MAX = 10_000
 SHIFT = -1
-"""--every shift: the windows are the shifts of the machine that begin in the window."""
+"""--every shift: the windows are the shifts that begin in the window, of each machine its own."""
 
 COMPARED = ("pbt", "base", "operating", "setup", "breakdown", "microstop", "unknown")
 
@@ -69,7 +69,9 @@ def _window(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--machines", help="Of these together: M1,M2,M3.")
 @click.option("--line", help="Of a line (ISA-95), at its bottleneck and summed up.")
 @click.option("--site", "sites", multiple=True, help="Of all machines of a site; name it again for more sites.")
-@click.option("--every", type=_Every(), help="A row for each such length (15min, 1h, 1d), or for each shift: shift.")
+@click.option(
+    "--every", type=_Every(), help="A row for each such length (15min, 1h, 1d), or for each machine's shifts: shift."
+)
 @click.option("--definition", help="Judge by it instead of the machine's own: iso, vorne, semi, plant-a, plant-a@3.")
 @options.as_json
 @click.pass_context
@@ -79,7 +81,8 @@ def oee_(
 ) -> None:  # fmt: skip
     """Show the OEE of a machine, or of several, in [from, to), exact for any window; seconds, parts and ratios 0..1 with --json.
 
-    The options of a command below stand behind its name.
+    With --every shift, and no machine named, it is the shift report of all machines. The options of a command below stand behind
+    its name.
     """
     if context.invoked_subcommand is not None:
         _refuse_options(context)
@@ -88,23 +91,26 @@ def oee_(
     named = [option for option, given in kinds if given]
     if len(named) > 1:
         raise click.UsageError(f"expected one of --machine, --machines and --line or --site, got {' and '.join(named)}")
-    if not named:
+    if not named and every != SHIFT:
         _needed(context, "machine", None)
     start, end = _ends(context, window)
     windows = _windows(start, end, None if every == SHIFT else every)
+    names = [window.machine] if window.machine is not None else machines.split(",") if machines else []
     target = options.folder(directory)
     compose.catch_up(target)
     if every == SHIFT:
-        found = _by_shift(target, window, start, end, definition)
+        from tailrace.app import shift_report  # noqa: PLC0415  numpy takes a while to import, --help need not wait
+
+        shifts = shift_report.Asked(start, end, window.as_of, definition)
+        found = shift_report.report(target, shifts, machines=names, line=line, sites=sites, known_at=window.known_at)
     elif window.machine is not None:
-        from tailrace.app.oee_query import oee  # noqa: PLC0415  numpy takes a while to import, --help need not wait
+        from tailrace.app.oee_query import oee  # noqa: PLC0415  as above
 
         found = oee(target, window.machine, windows, window.as_of, definition, window.known_at)
     else:
         from tailrace.app.oee_group import Asked, of  # noqa: PLC0415  as above
 
         asked = [Asked(a, b, window.as_of, definition) for a, b in windows]
-        names = machines.split(",") if machines else ()
         found = of(target, asked, line=line, sites=sites, machines=names, known_at=window.known_at)
     if as_json:
         put_json({"items": found} if every else found[0])
@@ -148,20 +154,6 @@ def compare_(
 oee_.add_command(diff_)
 
 
-def _by_shift(
-    directory: Path, window: Window, start: int, end: int, definition: str | None
-) -> Sequence[Mapping[str, Any]]:
-    from tailrace.app.oee_query import oee  # noqa: PLC0415  as above
-
-    if window.machine is None:
-        raise click.UsageError("expected --machine with --every shift, as machines may work by different calendars")
-    found = shifts(directory, window.machine, start, end)
-    if len(found) > WINDOWS_MAX:
-        raise click.BadParameter(f"expected at most {WINDOWS_MAX} shifts, got {len(found)}; take a shorter window")
-    figures = oee(directory, window.machine, [(a, b) for a, b, _ in found], window.as_of, definition, window.known_at)
-    return [{"shift": name} | each for (_, _, name), each in zip(found, figures, strict=True)]
-
-
 def _needed(context: click.Context, name: str, value: T | None) -> T:
     """An option that this form of a command needs."""
     if value is None:
@@ -195,14 +187,16 @@ def _windows(start: int, end: int, every: int | None) -> list[tuple[int, int]]:
 
 
 def _rows(found: Sequence[Mapping[str, Any]]) -> Any:
-    """A row a window; of a line the figures are those of its sum, but for OEE."""
+    """A row a window; of a line the figures are those of its sum, but for OEE. A shift stands beside its machine."""
+    by_shift = "shift" in found[0]
+    places = ("machine", "shift") if by_shift else ("from",)
     rows = [
-        [each.get("shift") or each["from"], *(percent(whole[name]) for name in RATIOS[:-1]), percent(each["oee"]),
+        [*(each[name] for name in places), *(percent(whole[name]) for name in RATIOS[:-1]), percent(each["oee"]),
          whole["good"], whole["reject"], length(whole["run"]), length(whole["breakdown"]), " ".join(each["flags"])]
         for each, whole in ((each, each.get("sum", each)) for each in found)
     ]  # fmt: skip
-    columns = ["shift" if "shift" in found[0] else "from", *RATIOS, "good", "reject", "run", "breakdown", "flags"]
-    return table(columns, rows, title=f"{_name(found[0])}, OEE")
+    columns = [*places, *RATIOS, "good", "reject", "run", "breakdown", "flags"]
+    return table(columns, rows, title="OEE by shift" if by_shift else f"{_name(found[0])}, OEE")
 
 
 def _name(found: Mapping[str, Any]) -> str:

@@ -134,7 +134,7 @@ def _parts(facts: Machine, start: int, end: int) -> list[tuple[int, Account]]:
         for code, tallies in zip(rows_.product.tolist(), rows_.tallies, strict=True):
             counted = tallies.copy()
             counted[AT_TIME] = 0
-            found[code] = found.get(code, Account()) + account(Measured(counted, 0, 0, 0, policy))
+            found[code] = found.get(code, Account()) + account(Measured(counted.tolist(), 0, 0, 0, policy))
     there = [(code, counted) for code, counted in found.items() if any(getattr(counted, name) for name in PARTS)]
     return sorted(there, key=lambda each: facts.head.products[each[0]])
 

@@ -85,15 +85,15 @@ def _instant(machine: Machine, t: int, policy: Policy) -> Account:
     """What was counted at the very as-of time: it is not later, so it counts, though no time passes."""
     counted = totals(machine, t, t + 1)
     counted[AT_TIME] = 0
-    return account(Measured(counted, 0, 0, 0, policy))
+    return account(Measured(counted.tolist(), 0, 0, 0, policy))
 
 
 def _account(machine: Machine, a: int, b: int, watermark: int, down: Episodes, policy: Policy, sums: Sums) -> Account:
     seen = min(max(watermark, a), b)
     piece = pieces(machine, np.unique(np.array([a, seen, b], np.int64)))
     short = microstop_time(down, piece, policy.microstop_s)
-    counted = account(Measured(sums(a, b), short, *begun(down, machine, a, b, policy.microstop_s), policy))
-    return msgspec.structs.replace(counted, observed=_observed(piece, seen))
+    measured = Measured(sums(a, b).tolist(), short, *begun(down, machine, a, b, policy.microstop_s), policy)
+    return account(measured, observed=_observed(piece, seen))
 
 
 def _observed(piece: Pieces, seen: int) -> int:

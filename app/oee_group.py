@@ -173,7 +173,9 @@ def _needed(station: Machine, output: Machine, asked: Asked) -> tuple[int, int |
     for a, b, _, policy in definitions(output, asked.start, asked.counted_until):
         edges = np.unique(np.array([a, b, *(t for t in changes if a < t < b)], np.int64))
         rows = tally(output, edges)
-        for segment, code, tallies in zip(rows.segment.tolist(), rows.product.tolist(), rows.tallies, strict=True):
+        for segment, code, tallies in zip(
+            rows.segment.tolist(), rows.product.tolist(), rows.tallies.tolist(), strict=True
+        ):
             good = account(Measured(tallies, 0, 0, 0, policy)).good
             cycle = _cycle(station, output.head.products[code], int(edges[segment]))
             total += good

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -32,8 +33,16 @@ from tailrace.schemas.parking import KEY
 from tailrace.schemas.record import Record
 from tailrace.topologies.machine import Machine
 from tailrace.topologies.oee import Oee, OeeState
+from tailrace.topologies.stops import Stops
 
 BATCH = 500
+
+
+class Named(Protocol):
+    """A topology, or its type."""
+
+    name: str
+    version: int
 
 
 class Picture(msgspec.Struct, frozen=True):
@@ -83,10 +92,14 @@ class Picture(msgspec.Struct, frozen=True):
         """The latest observation that counts with an as-of time; None without one."""
         return None if as_of is None else self.log.observed(machine, as_of, self.until)
 
-    def ever_parked(self, machine: str) -> bool:
-        """Whether something of the machine or of the site was ever parked."""
+    def ever_parked(self, machine: str, topology: Named = Oee) -> bool:
+        """Whether something of the machine or of the site was ever parked by a topology."""
         marks = place_of(self.connection, ParkedRows.name).marks
-        return any(f"{Oee.name}@{Oee.version}/{KEY}{name}" in marks for name in (machine, ""))
+        return any(f"{topology.name}@{topology.version}/{KEY}{name}" in marks for name in (machine, ""))
+
+    def stops_of(self, machine: str) -> bool:
+        """Whether the rows of states and stops are of the same records as the facts: parked apart they may be of others."""
+        return not any(self.ever_parked(machine, topology) for topology in (Oee, Stops))
 
     def _folded_again(self, machine: str) -> OeeState:
         with tempfile.TemporaryDirectory(prefix="tailrace-") as name:

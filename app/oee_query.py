@@ -94,8 +94,13 @@ def figures_of(
 ) -> dict[str, Any]:
     """What a window holds as figures, with its place and its revision."""
     stop = end if as_of is None else min(end, as_of)
-    place = {"machine": facts.name, "from": format_instant(start), "to": format_instant(end)}
     revision = _revision(connection, facts.name, start, stop) if connection else revision_in(facts, start, stop)
+    return placed(facts.name, start, end, held, revision)
+
+
+def placed(machine: str, start: int, end: int, held: Found, revision: int) -> dict[str, Any]:
+    """The figures of what a machine's window holds."""
+    place = {"machine": machine, "from": format_instant(start), "to": format_instant(end)}
     return place | shown(held) | {"revision": revision}
 
 

@@ -61,6 +61,6 @@ def _table(policy: Policy) -> Ints:
         tallies = np.zeros(len(COLUMNS), np.int64)
         tallies[AT_TIME][schedule * len(CATEGORIES) + category] = 1
         microstop = int(short and schedule == SHIFT and category == UNPLANNED)
-        counted = account(Measured(tallies, microstop, 0, 0, policy))
+        counted = account(Measured(tallies.tolist(), microstop, 0, 0, policy))
         table[schedule, category, short] = next(i for i, name in enumerate(BUCKETS) if getattr(counted, name))
     return table

@@ -9,11 +9,11 @@ parts; a ratio of two integers is rounded once. Nothing is capped, and a ratio w
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from operator import attrgetter
 from typing import Any
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from tailrace.schemas.bucket import (
     AT_FLAGS,
@@ -38,11 +38,11 @@ GOOD, REJECT, REWORK = range(len(GRADES))
 class Measured(msgspec.Struct, frozen=True):
     """What was measured in a stretch under one definition.
 
-    tallies: one row of schemas.bucket.COLUMNS. microstop: ns of unplanned shift time in episodes shorter than the policy's
-    threshold. breakdowns, microstops: episodes that begin in a shift of the stretch.
+    tallies: one row of schemas.bucket.COLUMNS, in integers of Python, which do not wrap. microstop: ns of unplanned shift time in
+    episodes shorter than the policy's threshold. breakdowns, microstops: episodes that begin in a shift of the stretch.
     """
 
-    tallies: NDArray[np.int64]
+    tallies: Sequence[int]
     microstop: int
     breakdowns: int
     microstops: int
@@ -99,20 +99,25 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         return self.setup + self.breakdown + self.unknown + self.microstop + self.run
 
 
-def account(measured: Measured) -> Account:
-    """The buckets of a stretch under its policy."""
-    time = Account(**_time(measured), **_parts(measured), **_flags(measured))
-    return msgspec.structs.replace(time, base=time.calendar if measured.policy.base == "total" else time.pbt)
+def account(measured: Measured, observed: int = 0) -> Account:
+    """The buckets of a stretch under its policy; observed: as in Account."""
+    row, time = measured.tallies, _time(measured)
+    total = measured.policy.base == "total"
+    base = (
+        time["calendar"] if total else sum(time[name] for name in ("setup", "breakdown", "unknown", "microstop", "run"))
+    )
+    flags = dict(zip(COUNTER_FLAGS, row[AT_FLAGS], strict=True))
+    return Account(base=base, observed=observed, **time, **_parts(measured), **flags)
 
 
 def result(accounts: Sequence[Account], *, provisional: bool) -> dict[str, Any]:
     """The figures of docs/oee.md: seconds and parts as numbers, ratios 0..1 or None, flags sorted."""
-    a = sum(accounts, Account())
+    a = accounts[0] if len(accounts) == 1 else sum(accounts, Account())
     complete = not a.no_ideal
     standard_good = a.standard_good if complete else None
     standard_total = a.standard_total if complete else None
-    figures: dict[str, Any] = {name: seconds(getattr(a, name)) for name in _SECONDS}
-    figures |= {name: getattr(a, name) for name in _PARTS}
+    figures: dict[str, Any] = {name: seconds(ns) for name, ns in zip(_SECONDS, _times_of(a), strict=True)}
+    figures |= dict(zip(_PARTS, _parts_of(a), strict=True))
     quality_count = _ratio(a.good, a.total)
     figures |= {
         "availability": _ratio(a.operating, a.base),
@@ -144,70 +149,76 @@ _SECONDS = (
 _PARTS = (
     "total", "good", "reject", "rework", "offplan_good", "offplan_reject", "breakdowns", "microstops",
 )  # fmt: skip
+_times_of, _parts_of = attrgetter(*_SECONDS), attrgetter(*_PARTS)
 
 
 def _time(measured: Measured) -> dict[str, int]:
-    policy = measured.policy
-    ns = measured.tallies[AT_TIME].reshape(len(CLASSES), len(CATEGORIES)).astype(object)
-    shift, planned = ns[SHIFT], ns[PLANNED]
+    policy, row = measured.policy, measured.tallies
+    off, planned, shift = row[_AT_CLASS[OFF]], row[_AT_CLASS[PLANNED]], row[_AT_CLASS[SHIFT]]
     through = policy.run_through == "include"
-    ran_off, ran_planned = (int(ns[c][RUN]) if through else 0 for c in (OFF, PLANNED))
-    stopped = int(shift[PLANNED_STOP])
+    ran_off, ran_planned = (ns[RUN] if through else 0 for ns in (off, planned))
+    stopped = shift[PLANNED_STOP]
     as_loss = policy.planned == "loss"
-    left_out = {name: int(shift[at]) for name, at in (("setup", SETUP), ("unknown", UNKNOWN))}
-    excluded = sum(value for name, value in left_out.items() if getattr(policy, name) == "exclude")
+    left_out = (shift[SETUP] if policy.setup == "exclude" else 0, shift[UNKNOWN] if policy.unknown == "exclude" else 0)
+    in_planned, in_shift = sum(planned), sum(shift)
     return {
-        "calendar": int(ns.sum()),
-        "scheduled": int(planned.sum() + shift.sum()),
-        "not_scheduled": int(ns[OFF].sum()) - ran_off,
-        "planned_stop": int(planned.sum()) - ran_planned + (0 if as_loss else stopped),
-        "excluded": excluded,
-        "setup": left_out["setup"] if policy.setup == "loss" else 0,
-        "unknown": left_out["unknown"] if policy.unknown == "loss" else 0,
-        "breakdown": int(shift[UNPLANNED]) - measured.microstop + (stopped if as_loss else 0),
+        "calendar": sum(off) + in_planned + in_shift,
+        "scheduled": in_planned + in_shift,
+        "not_scheduled": sum(off) - ran_off,
+        "planned_stop": in_planned - ran_planned + (0 if as_loss else stopped),
+        "excluded": sum(left_out),
+        "setup": shift[SETUP] if policy.setup == "loss" else 0,
+        "unknown": shift[UNKNOWN] if policy.unknown == "loss" else 0,
+        "breakdown": shift[UNPLANNED] - measured.microstop + (stopped if as_loss else 0),
         "microstop": measured.microstop,
-        "run": int(shift[RUN]) + ran_off + ran_planned,
+        "run": shift[RUN] + ran_off + ran_planned,
         "breakdowns": measured.breakdowns,
         "microstops": measured.microstops,
     }
 
 
+_AT_CLASS = [
+    slice(AT_TIME.start + i * len(CATEGORIES), AT_TIME.start + (i + 1) * len(CATEGORIES)) for i in range(len(CLASSES))
+]
+
+
 def _parts(measured: Measured) -> dict[str, int]:
-    policy = measured.policy
-    shape = (len(PLACES), len(GRADES))
-    parts = measured.tallies[AT_PARTS].reshape(shape).astype(object)
-    standard = measured.tallies[AT_IDEAL].reshape(shape).astype(object)
-    no_ideal = measured.tallies[AT_NO_IDEAL].astype(object)
-    on = _on_plan(policy)
-    off = [] if policy.offplan_counts == "include" else [i for i in range(len(PLACES)) if i not in on]
-    counted, aside = parts[on].sum(axis=0), parts[off].sum(axis=0)
-    standards = standard[on].sum(axis=0)
+    policy, row = measured.policy, measured.tallies
+    on, off = _on_plan(policy.offplan_counts, policy.run_through)
+    counted, aside, standards = _graded(row, AT_PARTS, on), _graded(row, AT_PARTS, off), _graded(row, AT_IDEAL, on)
     reworked = policy.rework == "good"
-    good = int(counted[GOOD] + (counted[REWORK] if reworked else 0))
-    offplan_good = int(aside[GOOD]) if off else 0
     return {
-        "good": good,
-        "reject": int(counted[REJECT]),
-        "rework": int(counted[REWORK]),
-        "total": int(counted.sum()),
-        "offplan_good": offplan_good,
-        "offplan_reject": int(aside.sum()) - offplan_good if off else 0,
-        "standard_total": int(standards.sum()),
-        "standard_good": int(standards[GOOD] + (standards[REWORK] if reworked else 0)),
-        "no_ideal": int(no_ideal[on].sum()),
+        "good": counted[GOOD] + (counted[REWORK] if reworked else 0),
+        "reject": counted[REJECT],
+        "rework": counted[REWORK],
+        "total": sum(counted),
+        "offplan_good": aside[GOOD],
+        "offplan_reject": aside[REJECT] + aside[REWORK],
+        "standard_total": sum(standards),
+        "standard_good": standards[GOOD] + (standards[REWORK] if reworked else 0),
+        "no_ideal": sum([row[AT_NO_IDEAL.start + place] for place in on]),
     }
 
 
-def _on_plan(policy: Policy) -> list[int]:
-    if policy.offplan_counts == "include":
-        return list(range(len(PLACES)))
-    if policy.run_through == "include":
-        return [PLACES.index(place) for place in ("off_run", "planned_run", "shift")]
-    return [PLACES.index("shift")]
+def _graded(row: Sequence[int], at: slice, places: Sequence[int]) -> tuple[int, int, int]:
+    """Sums over some places: good, reject, rework."""
+    good = reject = rework = 0
+    for place in places:
+        first = at.start + place * len(GRADES)
+        good += row[first + GOOD]
+        reject += row[first + REJECT]
+        rework += row[first + REWORK]
+    return good, reject, rework
 
 
-def _flags(measured: Measured) -> dict[str, int]:
-    return dict(zip(COUNTER_FLAGS, measured.tallies[AT_FLAGS].tolist(), strict=True))
+@cache
+def _on_plan(offplan_counts: str, run_through: str) -> tuple[Sequence[int], Sequence[int]]:
+    """The places whose parts count, and those whose parts are shown apart."""
+    if offplan_counts == "include":
+        return range(len(PLACES)), ()
+    names = ("off_run", "planned_run", "shift") if run_through == "include" else ("shift",)
+    on = [PLACES.index(name) for name in names]
+    return on, [place for place in range(len(PLACES)) if place not in on]
 
 
 def _raised(a: Account, provisional: bool) -> list[str]:
