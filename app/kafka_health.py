@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 from tailrace.connectors import kafka_clients, kafka_topics
 from tailrace.connectors.kafka_partition import leave
 from tailrace.connectors.kafka_settings import KafkaSettings
-from tailrace.schemas.errors import InvalidSettings, TailraceError, Unavailable
+from tailrace.schemas.errors import InvalidSettings, TailraceError
 
 ANSWER_S = 8.0
 RETRY_S = 0.2
@@ -156,6 +156,6 @@ async def _ends(settings: KafkaSettings) -> dict[TopicPartition, int]:
         await consumer.start()
         return {place: int(end) for place, end in (await consumer.end_offsets(places)).items()}
     except (KafkaError, OSError) as error:
-        raise Unavailable(f"{settings.where}: the ends of {settings.events} are not to be had: {error}") from error
+        raise await kafka_clients.away(settings, error) from error
     finally:
         await leave(consumer)

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from tailrace.app import compose
 from tailrace.app.oee_answer import AFTER, BEFORE, definitions, found
-from tailrace.app.oee_query import asked
+from tailrace.app.oee_picture import Picture, pictured
 from tailrace.projections import lines, losses, pareto
 from tailrace.projections.losses import Reasoned
 from tailrace.projections.oee_result import Account
@@ -50,11 +49,12 @@ def report(
     microstop: int | None = None,
 ) -> StopReport:
     """The Pareto of [start, end) in ns, MTBF and MTTR, and the six big losses; microstop in ns, for MTBF and MTTR."""
-    with compose.read_store(directory) as connection:
+    with pictured(directory) as picture:
+        connection = picture.connection
         names = [each for each in lines.members(connection, line, ()) if machine in (None, each)]
         stops = pareto.stretches(connection, now, start, end, names)
         named = {each.reason: each.loss for each in tree(connection)}
-        judged = _judged(directory, names, stops, start, end, named)
+        judged = _judged(picture, names, stops, start, end, named)
         stops = [each for each in stops if each.machine in judged]
 
         def short(name: str, t: int) -> int:
@@ -74,7 +74,7 @@ def report(
 
 
 def _judged(
-    directory: Path,
+    picture: Picture,
     names: Sequence[str],
     stops: Sequence[Stretch],
     start: int,
@@ -85,10 +85,10 @@ def _judged(
     for name in names:
         mine = [each for each in stops if each.machine == name]
         try:
-            with asked(directory, name) as (*_, facts):
-                made[name] = _judge(facts, mine, start, end, named)
+            facts = picture.facts(name)
         except NotFound:
             continue
+        made[name] = _judge(facts, mine, start, end, named)
     return made
 
 

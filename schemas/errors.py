@@ -6,7 +6,6 @@
     │   ├── Unfoldable          a record in the log that its fold cannot take
     │   └── InvalidSettings     the plant file or a command's words
     ├── Conflict            the same identity with other content, or a gap where none may be
-    │   ├── IdentityConflict
     │   ├── SequenceGap
     │   └── StaleWriter
     ├── NotFound            a machine, file or version that nobody has heard of
@@ -42,10 +41,6 @@ class InvalidSettings(InvalidInput):
 
 class Conflict(TailraceError):
     """Two facts that exclude each other."""
-
-
-class IdentityConflict(Conflict):
-    """The same id came with other content."""
 
 
 class SequenceGap(Conflict):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from paho.mqtt import client as paho
 
-from brokers import Broker, broker, publisher
+from brokers import Broker, publisher
 from commands import Up, live, running, tailrace, tailrace_json, until
 from tailrace.schemas.instant import SECOND, parse_instant
 
@@ -26,14 +25,6 @@ sources:
     retry_max_s: 0.5
     payload: {{time: $.ts, state: $.state}}
 """
-
-
-@pytest.fixture
-def mosquitto(tmp_path: Path) -> Iterator[Broker]:
-    folder = tmp_path / "broker"
-    folder.mkdir()
-    with broker(folder) as one:
-        yield one
 
 
 @pytest.fixture

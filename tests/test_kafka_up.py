@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import msgspec
 import pytest
 from paho.mqtt import client as paho
 
-from brokers import Broker, broker, publisher
+from brokers import Broker, publisher
 from commands import Up, live, running, tailrace, tailrace_json, until
 from kafka_broker import apart, kafka, unique
 from kafka_workers import worker
@@ -56,14 +55,6 @@ sources:
 """
 MACHINES = ("M1", "M2")
 WINDOW = ("--from", START, "--to", START + 60)
-
-
-@pytest.fixture
-def mosquitto(tmp_path: Path) -> Iterator[Broker]:
-    folder = tmp_path / "broker"
-    folder.mkdir()
-    with broker(folder) as one:
-        yield one
 
 
 @pytest.fixture

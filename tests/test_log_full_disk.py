@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from paho.mqtt import client as paho
 
-from brokers import Broker, broker, publisher
+from brokers import Broker, publisher
 from commands import live, running, tailrace_json, until
 from components import missing
 from tailrace.connectors.log_sqlite_reader import LogReader
@@ -49,14 +49,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         missing("the right to mount a small file system")
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-@pytest.fixture
-def mosquitto(tmp_path: Path) -> Iterator[Broker]:
-    folder = tmp_path / "broker"
-    folder.mkdir()
-    with broker(folder) as one:
-        yield one
 
 
 def test_a_full_disk_stops_acknowledgements_is_said_and_is_over_with_space(small_disk: Path, mosquitto: Broker) -> None:

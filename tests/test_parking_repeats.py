@@ -198,6 +198,11 @@ LOGS: dict[str, tuple[list[Record], list[str]]] = {
         [identified([(8, "f8")]), bad(1), identified([(8, "f8"), (9, "f9")]), release(9, "e1", "skip", {})],
         ["f8", "f9"],
     ),
+    "what is left of a frame waits again": (
+        [identified([(8, "f8")]), bad(1), bad(2), identified([(8, "f8"), (9, "f9")]), release(9, "e1", "skip", {}),
+         release(10, "e2", "skip", {})],
+        ["f8", "f9"],
+    ),
     "parked again, and released again": (
         [bad(1), good(2), bad(3), good(2), good(4), release(8, "e1", "skip", {}), good(4), release(9, "e3", "skip", {})],
         ["e2", "e4"],

@@ -9,7 +9,6 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +36,6 @@ from tailrace.schemas.event import (
 )
 
 START = 1_790_000_000
-
-
-@pytest.fixture
-def mosquitto(tmp_path: Path) -> Iterator[Broker]:
-    with broker(tmp_path) as one:
-        yield one
 
 
 def source(url: str, **change: Any) -> MqttSource:

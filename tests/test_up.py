@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from paho.mqtt import client as paho
 
-from brokers import Broker, broker, free_port, publisher
+from brokers import Broker, free_port, publisher
 from commands import DEADLINE_S, Up, live, running, tailrace, tailrace_json, until
 from tailrace.app import compose
 from tailrace.connectors.log_sqlite_reader import LogReader
@@ -45,14 +45,6 @@ sources:
       good: $.good
       values: "*"
 """
-
-
-@pytest.fixture
-def mosquitto(tmp_path: Path) -> Iterator[Broker]:
-    folder = tmp_path / "broker"
-    folder.mkdir()
-    with broker(folder) as one:
-        yield one
 
 
 @pytest.fixture
