@@ -167,6 +167,16 @@ MUTANTS = (
         "tests/test_oee_clocks.py",
     ),
     Mutant(
+        "a stop that goes on is as long as it was seen",
+        "app/oee_closed.py", "(a, min(b, latest))", "(a, b)",
+        "tests/test_oee_shifts.py::test_a_stop_that_goes_on_at_the_end_is_as_long_as_it_was_seen",
+    ),
+    Mutant(
+        "an episode is whole where a report begins inside it",
+        "projections/shift_rows.py", "rows.insert(0, row)", "break",
+        "tests/test_oee_shifts.py::test_an_episode_is_whole_where_a_report_begins_inside_it",
+    ),
+    Mutant(
         "what comes from the future is not taken",
         "schemas/line.py", "AHEAD_MAX = 5 * MINUTE", "AHEAD_MAX = 10**9 * MINUTE",
         "tests/test_ingest.py",

@@ -149,7 +149,7 @@ async def test_a_shift_that_is_over_is_read_from_oee_shift(tmp_path: Path) -> No
 async def test_a_stop_that_goes_on_at_the_end_is_as_long_as_it_was_seen(tmp_path: Path, seen: int, kind: str) -> None:
     """The last state is a fault two minutes before the end of a shift; nobody looks any more some minutes later."""
     fault = T0 + 2 * DAY - 2 * MINUTE
-    head = {"machine": "M1", "ingested": Instant(fault + seen)}
+    head: dict[str, Any] = {"machine": "M1", "ingested": Instant(fault + seen)}
     down = StateChanged(state="fault", t=Instant(fault), id="down", **head)
     await fill(tmp_path, [*plant(), down, ClockTicked(t=Instant(fault + seen), id="tick", **head)])
     with pictured(tmp_path) as picture:
