@@ -18,6 +18,7 @@ import pytest
 
 from brokers import Broker, broker, free_port, wait_until
 from certificates import certificate
+from commands import DEADLINE_S
 from listening import Listener, listening
 from mqtt_collector import SETTINGS
 from tailrace.connectors import mqtt_client
@@ -47,7 +48,7 @@ def message(seq: int, boot: str = "b1", **more: Any) -> bytes:
 
 
 async def publish(port: int, messages: list[tuple[str, bytes]], qos: int = 1, retain: bool = False) -> None:
-    async with aiomqtt.Client("127.0.0.1", port, max_inflight_messages=500) as client:
+    async with aiomqtt.Client("127.0.0.1", port, timeout=DEADLINE_S, max_inflight_messages=500) as client:
         client.pending_calls_threshold = len(messages) + 1
         await asyncio.gather(*(client.publish(topic, raw, qos=qos, retain=retain) for topic, raw in messages))
 
@@ -190,7 +191,7 @@ async def test_a_source_that_nobody_asks_reads_no_further(
 
 async def answered(port: int) -> None:
     """Returns when the broker has done everything that it was asked before."""
-    async with aiomqtt.Client("127.0.0.1", port) as client:
+    async with aiomqtt.Client("127.0.0.1", port, timeout=DEADLINE_S) as client:
         await client.subscribe("done")
         await client.publish("done", b"", qos=1)
         await anext(client.messages)
