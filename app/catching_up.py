@@ -11,10 +11,11 @@ BEHIND = 200
 
 
 class CatchingUp:
-    """`share` is how much of the backlog is folded, 0..1, or None when there is none."""
+    """`share` is how much of the backlog is folded, 0..1, or None when there is none; `over`: the end was reached since."""
 
     def __init__(self) -> None:
         self.share: float | None = None
+        self.over = False
         self._began = 0
 
     def look(self, reached: int, end: int) -> None:
@@ -22,9 +23,9 @@ class CatchingUp:
         if self.share is None:
             if end - reached <= BEHIND:
                 return
-            self._began, self.share = reached, 0.0
+            self._began, self.share, self.over = reached, 0.0, False
         self.share = max(self.share, (reached - self._began) / max(end - self._began, 1))
 
     def done(self) -> None:
         """The fold has reached the end."""
-        self.share = None
+        self.share, self.over = None, True

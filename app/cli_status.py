@@ -139,12 +139,23 @@ def _show(found: Mapping[str, Any]) -> None:
             out.print(
                 f"          {each['source']}: its messages carry no identity, so a repeat counts again (at least once)"
             )
+    if live.get("archive"):
+        out.print(f"          {_archive(live['archive'])}")
     for what, trouble in live["troubles"].items():
         out.print(f"          {what}: {trouble}")
     if live.get("kafka"):
         out.print(
             f"          {live['kafka']['behind_records']} records of {live['kafka']['topic']} are not in this folder yet"
         )
+
+
+def _archive(found: Mapping[str, Any]) -> str:
+    done = (
+        "nothing yet"
+        if found["before"] is None
+        else f"{found['archived_records']} records, from before {found['before']}"
+    )
+    return f"archive: what came in {found['after_days']} days ago; {done}{', at work' if found['running'] else ''}"
 
 
 def _show_kafka(found: Mapping[str, Any]) -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tailrace.app import calendar_events, compose, declared, garbage
+from tailrace.app.archiving import Archiving
 from tailrace.app.catching_up import CatchingUp
 from tailrace.app.live import Changes
 from tailrace.app.pipeline import Pipeline
@@ -36,6 +37,9 @@ from tailrace.schemas.instant import Instant, format_instant
 TICK_S = 10.0
 DUE_S = 3600.0
 """How often it is looked whether the calendars' next month is due."""
+
+ARCHIVE_S = 3600.0
+"""How long after one archiving the next begins."""
 
 WATCH_S = 0.5
 STOP_S = 5.0
@@ -95,6 +99,7 @@ class Runner:
         self._ticked = 0
         self._said_until = 0
         self._following: Following | None = None
+        self._archiving = Archiving(directory, plant.archive.after_days, clock) if plant.archive else None
 
     @property
     def reached(self) -> int:
@@ -153,6 +158,7 @@ class Runner:
             "kafka": self._following.status if self._following else None,
             "reached": self._reached,
             "catching_up": self._catching_up.share,
+            "archive": self._archiving.status if self._archiving else None,
         }
 
     async def _run(self, log: compose.PlantLog) -> None:
@@ -165,6 +171,8 @@ class Runner:
             ]
             if log.following is not None:
                 watching.append(asyncio.create_task(self._follow(log.following), name="following"))
+            if self._archiving is not None:
+                watching.append(asyncio.create_task(self._archive(self._archiving), name="archive"))
             folding = asyncio.create_task(self._fold(log.here, pipeline), name="fold")
             showing = [asyncio.create_task(self._shown(log.people), name="page")]
             _said.info(
@@ -217,6 +225,14 @@ class Runner:
             await asyncio.sleep(DUE_S)
             if calendar_events.due(self._clock()) > self._said_until:
                 await self._insist("plant file", lambda: self._declare(log.sources))
+
+    async def _archive(self, archiving: Archiving) -> None:
+        """Archives what is old, again and again, each time once there is no backlog."""
+        while True:
+            while not self._catching_up.over:
+                await self._pause(WATCH_S)
+            await self._insist("archive", archiving.run)
+            await asyncio.sleep(ARCHIVE_S)
 
     async def _hear(self, log: compose.PlantLog) -> None:
         """What comes first, then every source at once. The clock ticks with the sources: before, it would make the past late."""

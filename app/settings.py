@@ -94,10 +94,17 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     policy: PlantPolicy = PlantPolicy()
 
 
+class Archive(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Moving what is old from events.db into Parquet files. after_days: what came in so many days ago is old."""
+
+    after_days: Annotated[int, msgspec.Meta(ge=1, le=36_500)]
+
+
 class Plant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A plant file. data: the data folder, seen from the plant file; `--dir` goes before it. Absent: ./tailrace-data.
 
     log: where the log is when it is not in the data folder. reasons: what people choose from for a stop; absent: a usual tree.
+    archive: what `tailrace up` archives by itself; absent: nothing.
     """
 
     site: Site
@@ -109,6 +116,7 @@ class Plant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     reasons: list[ReasonGroup] = []
     sources: list[SourceSettings] = []
     log: KafkaSettings | None = None
+    archive: Archive | None = None
 
     @property
     def built_in(self) -> list[str]:
