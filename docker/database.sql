@@ -1,7 +1,7 @@
 -- The database of the read models and who may do what in it. Run at every start: passwords are those of the secrets' files.
 -- The collation keeps every character that the name of a machine may have in an ordinary literal.
 SET NOCOUNT ON;
-IF DB_ID('tailrace') IS NULL CREATE DATABASE tailrace COLLATE Latin1_General_100_BIN2_UTF8;
+IF DB_ID('tailrace') IS NULL CREATE DATABASE tailrace COLLATE Latin1_General_100_CI_AS_SC_UTF8;
 GO
 IF SUSER_ID('tailrace') IS NULL CREATE LOGIN tailrace WITH PASSWORD = '$(TAILRACE_PASSWORD)', DEFAULT_DATABASE = tailrace;
 ELSE ALTER LOGIN tailrace WITH PASSWORD = '$(TAILRACE_PASSWORD)';
