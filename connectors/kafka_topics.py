@@ -14,7 +14,7 @@ from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import InvalidReplicationFactorError, KafkaError, TopicAlreadyExistsError, for_code
 
 from tailrace.connectors import kafka_clients
 from tailrace.connectors.kafka_settings import KafkaSettings
@@ -38,6 +38,11 @@ async def make(settings: KafkaSettings) -> list[str]:
             )
             ((_, code, message),) = (await client.create_topics([new])).topic_errors
             error = for_code(code)
+            if error is InvalidReplicationFactorError:
+                raise InvalidSettings(
+                    f"{settings.where}: expected a broker for each of {settings.replication} replicas, got fewer; start more, "
+                    "or write replication: 1 into log: of the plant file, which a single broker can keep"
+                )
             if code and error is not TopicAlreadyExistsError:
                 raise InvalidSettings(
                     f"{settings.where}: topic {topic} was not made: {error.__name__}: {message or error.description}"

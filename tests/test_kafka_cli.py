@@ -60,6 +60,13 @@ def _placeless(record: Record) -> Record:
     return Record(**{name: getattr(record, name) for name in Record.__struct_fields__ if name != "position"})
 
 
+def test_more_copies_than_brokers_are_refused_with_what_to_write(plant: Path) -> None:
+    plant.write_text(plant.read_text().replace("replication: 1", "replication: 3"))
+    said = tailrace("init", plant, code=2).stderr
+    assert "expected a broker for each of 3 replicas, got fewer" in said
+    assert "replication: 1" in said
+
+
 def test_init_makes_the_topics_of_a_plant_file_once(plant: Path) -> None:
     log = load(plant).log
     assert log is not None
