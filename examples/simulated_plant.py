@@ -6,6 +6,7 @@ Rules: the same days and seed give the same folder, since nothing in it is of to
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tailrace.app import compose
@@ -23,7 +24,8 @@ def make(directory: Path, *, days: int = 30, seed: int = 1) -> tuple[str, str]:
     if not (directory / compose.EVENTS_FILE).exists():
         directory.mkdir(parents=True, exist_ok=True)
         plant = Plant(Identity(seed=seed, began=BEGAN, machines=MACHINES_MIN, zone="UTC"))
-        asyncio.run(_write(directory, History(plant, lambda: end)))
+        with ThreadPoolExecutor(1) as thread:  # in a notebook this one has an event loop already
+            thread.submit(lambda: asyncio.run(_write(directory, History(plant, lambda: end)))).result()
     return format_instant(BEGAN), format_instant(end)
 
 
