@@ -5,6 +5,7 @@ memory; inside it rows are ordered by machine and stream (connectors/archive_fra
 one signal pack best beside each other. A frame is in the columns `t`, `seq` and `c0`, `c1`, …, with `head`, `valid` and `coding`;
 any other payload stands in `payload`. An absent `id` is the one that the sequence gives. `groups` in the file's metadata says
 which positions and times each row group has. Every page carries a checksum, every record the crc32 of its payload.
+What SQL needs to read values and events stands beside them (connectors/archive_said.py); nothing is read back from it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tailrace.connectors import archive_frames as frames
+from tailrace.connectors import archive_said as said
 from tailrace.connectors.archive_frames import Parts, Stream
 from tailrace.schemas import codec
 from tailrace.schemas.errors import Unavailable
@@ -102,13 +104,18 @@ def _table(records: Sequence[Record]) -> tuple[dict[str, Any], Group]:
     ordered = [streams[shape] for shape in sorted(streams, key=repr)]
     rows = [record for stream in ordered for record, _ in stream]
     columns: dict[str, Any] = {name: [getattr(row, name) for row in rows] for name in (*WORDS, *NUMBERS)}
+    columns["event"] = [said.event(row) for row in rows]
     columns["id"] = [None if _sequenced(row) == row.id else row.id for row in rows]
     at = 0
     for number, stream in enumerate(ordered):
         if stream[0][1] is None:
             _put(columns, "payload", len(rows), at, [record.payload for record, _ in stream])
         else:
-            _put_parts(columns, len(rows), at, frames.apart([frame for _, frame in stream], number))
+            some = [frame for _, frame in stream]
+            parts = frames.apart(some, number)
+            _put_parts(columns, len(rows), at, parts)
+            _put(columns, "unit", len(rows), at, [parts.stream.unit] * len(some))
+            _put(columns, "signals", len(rows), at, list(said.signals(some, parts)))
         at += len(stream)
     group = Group(
         records[0].position, records[-1].position, min(r.t_min for r in records), max(r.t_max for r in records)
@@ -141,6 +148,7 @@ def _schema(slots: int) -> Any:
         + [pa.field(name, pa.string(), nullable=False) for name in WORDS]
         + [pa.field("id", pa.string())]
         + [pa.field(name, pa.binary()) for name in ("payload", "valid", *ONCE)]
+        + said.FIELDS
         + [pa.field(name, _list_type(), nullable=False) for name in lists]
     )
 
@@ -150,7 +158,7 @@ def _list_type() -> Any:
 
 
 def _array(values: Any, field: Any, rows: int) -> Any:
-    if not pa.types.is_list(field.type):
+    if field.name in said.NAMES or not pa.types.is_list(field.type):
         return pa.array([None] * rows if values is None else values, field.type)
     pieces, sizes = ([], np.zeros(rows, np.int64)) if values is None else values
     offsets = pa.array(np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32))
@@ -163,8 +171,8 @@ def _options(slots: int) -> dict[str, Any]:
     return {
         "compression": "zstd",
         "compression_level": LEVEL,
-        "use_dictionary": [*WORDS, *ONCE],
-        "column_encoding": dict.fromkeys((*NUMBERS, *lists), "DELTA_BINARY_PACKED"),
+        "use_dictionary": [*WORDS, *ONCE, *said.ONCE],
+        "column_encoding": dict.fromkeys((*NUMBERS, *lists, said.BASE), "DELTA_BINARY_PACKED"),
         "write_statistics": False,
         "write_page_checksum": True,
         "store_schema": False,
@@ -182,11 +190,12 @@ class ArchiveFile:
         with _in_words(path):
             self._file = pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False)
             self.groups: list[Group] = _groups(self._file.metadata.metadata[GROUPS])
+            self._needed = [name for name in self._file.schema_arrow.names if name not in said.NAMES]
 
     def records(self, group: int) -> list[Record]:
         """The records of a row group, in order. Raises Unavailable where one is not what was written."""
         with _in_words(self.path):
-            table = self._file.read_row_group(group, use_threads=False)
+            table = self._file.read_row_group(group, columns=self._needed, use_threads=False)
             found = _Rows(table).records()
         for record in found:
             if zlib.crc32(record.payload) != record.crc32:

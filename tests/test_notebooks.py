@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
+from typing import Any
 
 import nbclient
 import nbformat
 import pytest
 
 ROOT = Path(__file__).parents[1]
+notebooks: Any = nbformat  # it carries no types
 NOTEBOOKS = {"month_of_oee": 2, "two_definitions": 1, "what_if": 1}
 """How many plots each has."""
 
@@ -40,12 +42,12 @@ def test_a_notebook_runs_and_its_plots_are_drawn(
     monkeypatch.setenv("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     for variable in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "MPLCONFIGDIR"):
         monkeypatch.setenv(variable, str(tmp_path / variable.lower()))
-    notebook = nbformat.read(ROOT / "examples" / f"{name}.ipynb", as_version=4)
+    notebook = notebooks.read(ROOT / "examples" / f"{name}.ipynb", as_version=4)
     assert all(not cell.get("outputs") for cell in notebook.cells), "outputs are not kept"
     (parameters,) = (i for i, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", ()))
     values = f"DAYS, FOLDER, WHAT_IF = {DAYS}, {str(plant)!r}, {str(tmp_path / 'if')!r}"
     notebook.cells[parameters + 1 : parameters + 1] = [
-        nbformat.v4.new_code_cell(values), nbformat.v4.new_code_cell(FIRST.format(examples=str(ROOT / "examples"))),
+        notebooks.v4.new_code_cell(values), notebooks.v4.new_code_cell(FIRST.format(examples=str(ROOT / "examples"))),
     ]  # fmt: skip
     where = {"metadata": {"path": str(tmp_path)}}
     nbclient.NotebookClient(notebook, timeout=CELL_S, kernel_name="python3", resources=where).execute()
