@@ -197,4 +197,45 @@ MUTANTS = (
         "connectors/kafka_records.py", "if names.count(name) < len(names):", "if False:",
         "tests/test_stack.py::test_records_of_many_messages_are_those_of_each",
     ),
+    # -- for analysts
+    Mutant(
+        "a window cuts frames",
+        "app/wanted.py", "keep &= t >= self.start", "pass",
+        "tests/test_export.py::test_a_window_cuts_frames",
+    ),
+    Mutant(
+        "a missing value is null",
+        "app/arrow_readings.py", "mask = None if whole else", "mask = None if True else",
+        "tests/test_export.py::test_a_reading_is_a_row_with_a_column_a_signal_and_nothing_is_rounded",
+    ),
+    Mutant(
+        "rows stand in the order of the log",
+        "app/arrow_events.py", 'np.argsort(order, kind="stable")', "np.arange(len(order))",
+        "tests/test_export.py::test_a_reading_is_a_row_with_a_column_a_signal_and_nothing_is_rounded",
+    ),
+    Mutant(
+        "an overridden definition holds where the old one did",
+        "app/what_if.py", "version = newest[each.name] = newest[each.name] + 1", "version = each.version",
+        "tests/test_what_if.py::test_the_folder_says_what_was_overridden_and_the_old_versions_are_there",
+    ),
+    Mutant(
+        "settings that people made are overridden too",
+        "app/what_if.py", 'if not settings or record.type != "model.set" or not record.intact():', "if True:",
+        "tests/test_what_if.py::test_a_model_setting_changes_alarms",
+    ),
+    Mutant(
+        "overrides stand in the log once",
+        "app/replay_into.py", "if not self._replay.read:", "if True:",
+        "tests/test_what_if.py::test_an_interrupted_what_if_goes_on",
+    ),
+    Mutant(
+        "models that one side does not fold are not compared",
+        "app/folder_diff.py", "if any(name not in each for each in folded)", "if False",
+        "tests/test_what_if.py::test_diff_leaves_out_what_one_side_does_not_fold",
+    ),
+    Mutant(
+        "running sums begin where the frame before ended",
+        "connectors/archive_said.py", "[0, *column[ends[:-1] - 1].tolist()]", "[0] * len(frames)",
+        "tests/test_duckdb.py::test_values_are_those_that_were_read_to_the_bit",
+    ),
 )  # fmt: skip

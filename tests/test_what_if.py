@@ -168,7 +168,8 @@ async def test_an_interrupted_what_if_goes_on(live: Path, tmp_path: Path, monkey
         with pytest.raises(InterruptedError):
             await replay_into.run(asked, tmp_path / "if", lambda _done, _all: None, asyncio.Event())
     monkeypatch.setattr(replay_into, "_save", save)
-    assert (await replay_into.run(asked, tmp_path / "if", lambda _done, _all: None, asyncio.Event())).done
+    found = await replay_into.run(asked, tmp_path / "if", lambda _done, _all: None, asyncio.Event())
+    assert found.done and found.kept == len(events(tmp_path / "if"))
     await replay_into.run(asked, tmp_path / "whole", lambda _done, _all: None, asyncio.Event())
     assert events(tmp_path / "if") == events(tmp_path / "whole")
 
