@@ -247,7 +247,9 @@ def _readings(some: Sequence[Stack]) -> Iterator[tuple[Any, Ints]]:
         places = np.array([record.position for stack, _ in found for record in stack.records]) << facts.ROW_BITS
         block = np.empty((4, total), np.int64)
         np.concatenate([stack.t for stack, _ in found], out=block[0])
-        np.concatenate([_order(stack) for stack, _ in found], out=block[1])
+        block[1] = -1
+        if any(stack.header.has_seq for stack, _ in found):
+            np.concatenate([_order(stack) for stack, _ in found], out=block[1])
         np.add(np.repeat(places - np.cumsum(lengths) + lengths, lengths), np.arange(total), out=block[2])
         np.concatenate([stack.data(i) for stack, i in found], out=block[3])
         if not all(stack.header.columns[i].complete for stack, i in found):
