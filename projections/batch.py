@@ -23,13 +23,13 @@ def by_columns(rows: Iterable[Row]) -> dict[tuple[str, ...], list[Row]]:
     return found
 
 
-def last(rows: Iterable[Row], keys: Sequence[str], newest: str) -> list[Row]:
+def last(rows: Iterable[Row], keys: Sequence[str], newest: Sequence[str] = ()) -> list[Row]:
     """Of rows with the same columns the one of each key that stands."""
     found: dict[Key, Row] = {}
     for row in rows:
         key = key_of(row, keys)
         stands = found.get(key)
-        if stands is None or not newest or row[newest] >= stands[newest]:
+        if stands is None or not newest or key_of(row, newest) >= key_of(stands, newest):
             found[key] = row
     return list(found.values())
 

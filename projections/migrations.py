@@ -19,9 +19,9 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import Script, ScriptDirectory
 
-from tailrace.projections import migration_0001, migration_0002
+from tailrace.projections import migration_0001, migration_0002, migration_0003
 
-REVISIONS: tuple[ModuleType, ...] = (migration_0001, migration_0002)
+REVISIONS: tuple[ModuleType, ...] = (migration_0001, migration_0002, migration_0003)
 
 
 class _Flat(ScriptDirectory):

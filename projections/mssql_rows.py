@@ -55,7 +55,7 @@ def _of(change: Change, schema: str | None) -> Iterator[Statement]:
         text = sql.upsert(table, columns, change.newest, schema)
         yield from _staged(text, table, columns, last(rows, keys, change.newest), keys)
     if change.delete:
-        yield from _staged(sql.delete(table, schema), table, keys, last(change.delete, keys, ""), keys)
+        yield from _staged(sql.delete(table, schema), table, keys, last(change.delete, keys), keys)
     if change.add:
         columns = tuple(metadata.tables[table].columns.keys())
         yield from _staged(sql.add(table, schema), table, columns, summed(change.add, table), keys)

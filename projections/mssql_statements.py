@@ -84,12 +84,19 @@ def place(schema: str | None) -> str:
 
 
 @cache
-def upsert(table: str, columns: tuple[str, ...], newest: str, schema: str | None) -> str:
-    """Absolute values by key; newest: a row stands unless the one that is there is larger in this column."""
+def upsert(table: str, columns: tuple[str, ...], newest: tuple[str, ...], schema: str | None) -> str:
+    """Absolute values by key; newest: a row stands unless the one that is there is larger in these columns."""
     values = [name for name in columns if name not in _keys(table)]
-    where = f" WHERE s.{q(newest)} >= t.{q(newest)}" if newest else ""
+    where = f" WHERE {_not_older(newest)}" if newest else ""
     update = [f"UPDATE t SET {_each(values, 't.{0} = s.{0}')} FROM {_joined(table, schema)}{where}"] if values else []
     return _batch(table, columns, [*update, _insert(table, columns, schema)])
+
+
+def _not_older(names: tuple[str, ...]) -> str:
+    name = q(names[0])
+    if len(names) == 1:
+        return f"s.{name} >= t.{name}"
+    return f"(s.{name} > t.{name} OR s.{name} = t.{name} AND {_not_older(names[1:])})"
 
 
 @cache

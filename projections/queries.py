@@ -19,11 +19,11 @@ from tailrace.projections.tables import (
     machine_now,
     quarantine,
     shift,
-    signal_now,
     signal_unit,
     state_interval,
     stop,
 )
+from tailrace.projections.views import signal_now
 from tailrace.schemas.anomaly import Reason, explanation
 from tailrace.schemas.answer import (
     AnomalyItem,

@@ -20,7 +20,7 @@ from tailrace.projections.tables import metadata
 from tailrace.projections.views import VIEWS
 from tailrace.schemas.errors import InvalidSettings
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """The revisions of projections/migrations.py, the newest last."""
 
 HEAD = REVISIONS[-1]

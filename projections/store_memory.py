@@ -56,7 +56,7 @@ def _apply(table: Table, change: Change) -> None:
         if unknown := row.keys() - columns.keys():
             raise ValueError(f"{change.table}: expected columns {sorted(columns.keys())}, got also {sorted(unknown)}")
         key = _key(row, keys)
-        if change.newest and key in table and row[change.newest] < table[key][change.newest]:
+        if change.newest and key in table and _key(row, change.newest) < _key(table[key], change.newest):
             continue
         table[key] = {name: None for name in columns.keys()} | table.get(key, {}) | _numbers(row)  # noqa: SIM118
     for row in change.delete:

@@ -24,7 +24,7 @@ from tailrace.engine.store import Change, Place, Row
 from tailrace.engine.unit import unit
 from tailrace.projections.schema import HEAD, VERSION_TABLE, bring, require_known, tables_in, view_text
 from tailrace.projections.summaries import kept, summary
-from tailrace.projections.tables import ADD, metadata
+from tailrace.projections.tables import ADD, metadata, not_older
 from tailrace.projections.views import VIEWS
 from tailrace.schemas.errors import StaleWriter
 
@@ -153,14 +153,14 @@ def _by_place(statement: sa.Insert | sa.Delete) -> _Statement:
 
 
 @cache
-def _upsert(name: str, columns: tuple[str, ...], newest: str) -> _Statement:
+def _upsert(name: str, columns: tuple[str, ...], newest: tuple[str, ...]) -> _Statement:
     table = metadata.tables[name]
     keys = [column.name for column in table.primary_key]
     statement = insert(table).values({column: _cell(table.c[column]) for column in columns})
     values = {column: statement.excluded[column] for column in columns if column not in keys}
     if not values:
         return _by_place(statement.on_conflict_do_nothing(index_elements=keys))
-    stands = statement.excluded[newest] >= table.c[newest] if newest else None
+    stands = not_older(statement.excluded, table.c, newest) if newest else None
     return _by_place(statement.on_conflict_do_update(index_elements=keys, set_=values, where=stands))
 
 

@@ -6,6 +6,7 @@ with microseconds, for people and BI tools; OEE reads the `*_ns` only. Rows are 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,6 +15,8 @@ from tailrace.projections.column_types import ID, INSTANT, INT64, KEY, TEXT
 from tailrace.schemas import bucket
 
 metadata = sa.MetaData()
+
+Columns = sa.sql.base.ReadOnlyColumnCollection[str, sa.ColumnElement[Any]]
 
 ADD = "add"
 """How a column of a table takes part in `add` (engine/store.py), in its `info`: "sum" or "max"."""
@@ -24,6 +27,14 @@ def _column(
 ) -> sa.Column[Any]:
     info = {ADD: add} if add else {}
     return sa.Column(name, kind, primary_key=key, nullable=False, comment=comment, autoincrement=False, info=info)
+
+
+def not_older(given: Columns, there: Columns, names: Sequence[str]) -> sa.ColumnElement[bool]:
+    """Whether a row that is given stands over the one that is there: it is not smaller in these columns, the first first."""
+    name, *rest = names
+    if not rest:
+        return given[name] >= there[name]
+    return sa.or_(given[name] > there[name], sa.and_(given[name] == there[name], not_older(given, there, rest)))
 
 
 def _summed() -> list[sa.Column[Any]]:
@@ -200,16 +211,19 @@ machine_now = sa.Table(
     _column("since", INSTANT, "since when it holds, UTC"),
 )
 
-signal_now = sa.Table(
-    "signal_now",
+signal_clock = sa.Table(
+    "signal_clock",
     metadata,
     _column("machine", KEY, "machine id", key=True),
     _column("signal", KEY, "name of the signal", key=True),
-    _column("t_ns", INT64, "time of the reading, ns UTC"),
-    _column("t", INSTANT, "time of the reading, UTC"),
+    _column("clock", ID, "clock that stamped the reading, '' = the source named none", key=True),
+    _column("t_ns", INT64, "time of its latest reading by this clock, ns UTC"),
+    _column("t", INSTANT, "time of that reading, UTC"),
+    _column("seq", INT64, "order among readings of one time, -1 = none was said"),
     sa.Column("value", sa.Float(), comment="the number, in the signal's unit; null = no value or text"),
     sa.Column("text", TEXT, comment="the text; null = no value or a number"),
     _column("status", INT64, "OPC UA status code, 0 = good"),
+    _column("position", INT64, "where it stands in the log, which orders readings of two clocks"),
 )
 
 signal_unit = sa.Table(

@@ -27,16 +27,16 @@ def statements() -> Iterator[tuple[str, str]]:
     yield "place", sql.place(SCHEMA)
     for name, table in sorted(metadata.tables.items()):
         keys, columns = [column.name for column in table.primary_key], tuple(table.columns.keys())
-        yield f"{name}: upsert", sql.upsert(name, columns, "", SCHEMA)
+        yield f"{name}: upsert", sql.upsert(name, columns, (), SCHEMA)
         yield f"{name}: delete", sql.delete(name, SCHEMA)
         if any(ADD in column.info for column in table.columns):
             yield f"{name}: add", sql.add(name, SCHEMA)
         if name in KEPT:
             yield f"{name}: keep", sql.keep(name, SCHEMA)
         if name == "machine":
-            yield f"{name}: upsert of keys alone", sql.upsert(name, tuple(keys), "", None)
-        if name == "signal_now":
-            yield f"{name}: upsert of the newest", sql.upsert(name, columns, "t_ns", SCHEMA)
+            yield f"{name}: upsert of keys alone", sql.upsert(name, tuple(keys), (), None)
+        if name == "signal_clock":
+            yield f"{name}: upsert of the newest", sql.upsert(name, columns, ("t_ns", "seq"), SCHEMA)
     for name in ("oee_hour", "oee_shift"):
         for bound in sql.again(name, SCHEMA):
             yield f"{name}: again, {', '.join(bound.names)}", bound.sql

@@ -319,29 +319,29 @@ DELETE t FROM [plant].[shift] AS t JOIN #staging AS s ON s.[machine] = t.[machin
 DROP TABLE #staging;
 SELECT @rows
 
--- signal_now: upsert
+-- signal_clock: upsert
 SET NOCOUNT ON;
-SELECT j.[machine] COLLATE Latin1_General_100_BIN2 AS [machine], j.[signal] COLLATE Latin1_General_100_BIN2 AS [signal], j.[t_ns] AS [t_ns], j.[t] AS [t], j.[value] AS [value], j.[text] AS [text], j.[status] AS [status] INTO #staging FROM OPENJSON(CAST(? AS NVARCHAR(MAX))) WITH ([machine] NVARCHAR(64) '$[0]', [signal] NVARCHAR(64) '$[1]', [t_ns] BIGINT '$[2]', [t] DATETIME2(6) '$[3]', [value] FLOAT '$[4]', [text] NVARCHAR(max) '$[5]', [status] BIGINT '$[6]') AS j;
+SELECT j.[machine] COLLATE Latin1_General_100_BIN2 AS [machine], j.[signal] COLLATE Latin1_General_100_BIN2 AS [signal], j.[clock] COLLATE Latin1_General_100_BIN2 AS [clock], j.[t_ns] AS [t_ns], j.[t] AS [t], j.[seq] AS [seq], j.[value] AS [value], j.[text] AS [text], j.[status] AS [status], j.[position] AS [position] INTO #staging FROM OPENJSON(CAST(? AS NVARCHAR(MAX))) WITH ([machine] NVARCHAR(64) '$[0]', [signal] NVARCHAR(64) '$[1]', [clock] NVARCHAR(256) '$[2]', [t_ns] BIGINT '$[3]', [t] DATETIME2(6) '$[4]', [seq] BIGINT '$[5]', [value] FLOAT '$[6]', [text] NVARCHAR(max) '$[7]', [status] BIGINT '$[8]', [position] BIGINT '$[9]') AS j;
 DECLARE @rows INT = @@ROWCOUNT;
-UPDATE t SET t.[t_ns] = s.[t_ns], t.[t] = s.[t], t.[value] = s.[value], t.[text] = s.[text], t.[status] = s.[status] FROM [plant].[signal_now] AS t JOIN #staging AS s ON s.[machine] = t.[machine] AND s.[signal] = t.[signal];
-INSERT INTO [plant].[signal_now] ([machine], [signal], [t_ns], [t], [value], [text], [status]) SELECT s.[machine], s.[signal], s.[t_ns], s.[t], s.[value], s.[text], s.[status] FROM #staging AS s WHERE NOT EXISTS (SELECT 1 FROM [plant].[signal_now] AS t WITH (UPDLOCK, HOLDLOCK) WHERE s.[machine] = t.[machine] AND s.[signal] = t.[signal]);
+UPDATE t SET t.[t_ns] = s.[t_ns], t.[t] = s.[t], t.[seq] = s.[seq], t.[value] = s.[value], t.[text] = s.[text], t.[status] = s.[status], t.[position] = s.[position] FROM [plant].[signal_clock] AS t JOIN #staging AS s ON s.[machine] = t.[machine] AND s.[signal] = t.[signal] AND s.[clock] = t.[clock];
+INSERT INTO [plant].[signal_clock] ([machine], [signal], [clock], [t_ns], [t], [seq], [value], [text], [status], [position]) SELECT s.[machine], s.[signal], s.[clock], s.[t_ns], s.[t], s.[seq], s.[value], s.[text], s.[status], s.[position] FROM #staging AS s WHERE NOT EXISTS (SELECT 1 FROM [plant].[signal_clock] AS t WITH (UPDLOCK, HOLDLOCK) WHERE s.[machine] = t.[machine] AND s.[signal] = t.[signal] AND s.[clock] = t.[clock]);
 DROP TABLE #staging;
 SELECT @rows
 
--- signal_now: delete
+-- signal_clock: delete
 SET NOCOUNT ON;
-SELECT j.[machine] COLLATE Latin1_General_100_BIN2 AS [machine], j.[signal] COLLATE Latin1_General_100_BIN2 AS [signal] INTO #staging FROM OPENJSON(CAST(? AS NVARCHAR(MAX))) WITH ([machine] NVARCHAR(64) '$[0]', [signal] NVARCHAR(64) '$[1]') AS j;
+SELECT j.[machine] COLLATE Latin1_General_100_BIN2 AS [machine], j.[signal] COLLATE Latin1_General_100_BIN2 AS [signal], j.[clock] COLLATE Latin1_General_100_BIN2 AS [clock] INTO #staging FROM OPENJSON(CAST(? AS NVARCHAR(MAX))) WITH ([machine] NVARCHAR(64) '$[0]', [signal] NVARCHAR(64) '$[1]', [clock] NVARCHAR(256) '$[2]') AS j;
 DECLARE @rows INT = @@ROWCOUNT;
-DELETE t FROM [plant].[signal_now] AS t JOIN #staging AS s ON s.[machine] = t.[machine] AND s.[signal] = t.[signal];
+DELETE t FROM [plant].[signal_clock] AS t JOIN #staging AS s ON s.[machine] = t.[machine] AND s.[signal] = t.[signal] AND s.[clock] = t.[clock];
 DROP TABLE #staging;
 SELECT @rows
 
--- signal_now: upsert of the newest
+-- signal_clock: upsert of the newest
 SET NOCOUNT ON;
-SELECT j.[machine] COLLATE Latin1_General_100_BIN2 AS [machine], j.[signal] COLLATE Latin1_General_100_BIN2 AS [signal], j.[t_ns] AS [t_ns], j.[t] AS [t], j.[value] AS [value], j.[text] AS [text], j.[status] AS [status] INTO #staging FROM OPENJSON(CAST(? AS NVARCHAR(MAX))) WITH ([machine] NVARCHAR(64) '$[0]', [signal] NVARCHAR(64) '$[1]', [t_ns] BIGINT '$[2]', [t] DATETIME2(6) '$[3]', [value] FLOAT '$[4]', [text] NVARCHAR(max) '$[5]', [status] BIGINT '$[6]') AS j;
+SELECT j.[machine] COLLATE Latin1_General_100_BIN2 AS [machine], j.[signal] COLLATE Latin1_General_100_BIN2 AS [signal], j.[clock] COLLATE Latin1_General_100_BIN2 AS [clock], j.[t_ns] AS [t_ns], j.[t] AS [t], j.[seq] AS [seq], j.[value] AS [value], j.[text] AS [text], j.[status] AS [status], j.[position] AS [position] INTO #staging FROM OPENJSON(CAST(? AS NVARCHAR(MAX))) WITH ([machine] NVARCHAR(64) '$[0]', [signal] NVARCHAR(64) '$[1]', [clock] NVARCHAR(256) '$[2]', [t_ns] BIGINT '$[3]', [t] DATETIME2(6) '$[4]', [seq] BIGINT '$[5]', [value] FLOAT '$[6]', [text] NVARCHAR(max) '$[7]', [status] BIGINT '$[8]', [position] BIGINT '$[9]') AS j;
 DECLARE @rows INT = @@ROWCOUNT;
-UPDATE t SET t.[t_ns] = s.[t_ns], t.[t] = s.[t], t.[value] = s.[value], t.[text] = s.[text], t.[status] = s.[status] FROM [plant].[signal_now] AS t JOIN #staging AS s ON s.[machine] = t.[machine] AND s.[signal] = t.[signal] WHERE s.[t_ns] >= t.[t_ns];
-INSERT INTO [plant].[signal_now] ([machine], [signal], [t_ns], [t], [value], [text], [status]) SELECT s.[machine], s.[signal], s.[t_ns], s.[t], s.[value], s.[text], s.[status] FROM #staging AS s WHERE NOT EXISTS (SELECT 1 FROM [plant].[signal_now] AS t WITH (UPDLOCK, HOLDLOCK) WHERE s.[machine] = t.[machine] AND s.[signal] = t.[signal]);
+UPDATE t SET t.[t_ns] = s.[t_ns], t.[t] = s.[t], t.[seq] = s.[seq], t.[value] = s.[value], t.[text] = s.[text], t.[status] = s.[status], t.[position] = s.[position] FROM [plant].[signal_clock] AS t JOIN #staging AS s ON s.[machine] = t.[machine] AND s.[signal] = t.[signal] AND s.[clock] = t.[clock] WHERE (s.[t_ns] > t.[t_ns] OR s.[t_ns] = t.[t_ns] AND s.[seq] >= t.[seq]);
+INSERT INTO [plant].[signal_clock] ([machine], [signal], [clock], [t_ns], [t], [seq], [value], [text], [status], [position]) SELECT s.[machine], s.[signal], s.[clock], s.[t_ns], s.[t], s.[seq], s.[value], s.[text], s.[status], s.[position] FROM #staging AS s WHERE NOT EXISTS (SELECT 1 FROM [plant].[signal_clock] AS t WITH (UPDLOCK, HOLDLOCK) WHERE s.[machine] = t.[machine] AND s.[signal] = t.[signal] AND s.[clock] = t.[clock]);
 DROP TABLE #staging;
 SELECT @rows
 
@@ -871,16 +871,19 @@ CREATE TABLE plant.shift (
 	PRIMARY KEY (machine, start_ns, name)
 )
 
--- signal_now: table
-CREATE TABLE plant.signal_now (
+-- signal_clock: table
+CREATE TABLE plant.signal_clock (
 	machine NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
 	signal NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
+	clock NVARCHAR(256) COLLATE Latin1_General_100_BIN2 NOT NULL,
 	t_ns BIGINT NOT NULL,
 	t DATETIME2(6) NOT NULL,
+	seq BIGINT NOT NULL,
 	value FLOAT NULL,
 	text NVARCHAR(max) NULL,
 	status BIGINT NOT NULL,
-	PRIMARY KEY (machine, signal)
+	position BIGINT NOT NULL,
+	PRIMARY KEY (machine, signal, clock)
 )
 
 -- signal_rollup: table
@@ -963,6 +966,15 @@ CREATE INDEX stop_start ON plant.stop (start_ns)
 
 -- stop_time: index
 CREATE INDEX stop_time ON plant.stop (machine, start_ns)
+
+-- signal_now: view
+CREATE VIEW [plant].[signal_now] AS SELECT plant.signal_clock.machine, plant.signal_clock.signal, plant.signal_clock.clock, plant.signal_clock.t_ns, plant.signal_clock.t, plant.signal_clock.value, plant.signal_clock.text, plant.signal_clock.status
+FROM plant.signal_clock
+WHERE plant.signal_clock.position = (SELECT max(other.position) AS max_1
+FROM plant.signal_clock AS other
+WHERE other.machine = plant.signal_clock.machine AND other.signal = plant.signal_clock.signal AND other.t_ns >= (SELECT max(any_clock.t_ns) AS max_2
+FROM plant.signal_clock AS any_clock
+WHERE any_clock.machine = other.machine AND any_clock.signal = other.signal) - 300000000000)
 
 -- asset_data: view
 CREATE VIEW [plant].[asset_data] AS SELECT plant.machine.machine AS [MachineID], max(CASE WHEN (plant.signal_now.signal = N'MachineTemp' AND plant.signal_now.status < 2147483648) THEN plant.signal_now.value END) AS [MachineTemp], max(CASE WHEN (plant.signal_now.signal = N'CO2Level' AND plant.signal_now.status < 2147483648) THEN plant.signal_now.value END) AS [CO2Level], max(CASE WHEN (plant.signal_now.signal = N'EnergyConsumed' AND plant.signal_now.status < 2147483648) THEN plant.signal_now.value END) AS [EnergyConsumed], max(CASE WHEN (plant.signal_now.signal = N'EnvTemp' AND plant.signal_now.status < 2147483648) THEN plant.signal_now.value END) AS [EnvTemp], max(CASE WHEN (plant.signal_now.signal = N'Humidity' AND plant.signal_now.status < 2147483648) THEN plant.signal_now.value END) AS [Humidity], max(CASE WHEN (plant.signal_now.signal = N'PowerPeak' AND plant.signal_now.status < 2147483648) THEN plant.signal_now.value END) AS [PowerPeak]

@@ -22,7 +22,7 @@ from tailrace.projections.stops import StopRows
 from tailrace.projections.store_sqlite import SqliteStore
 from tailrace.schemas import bucket
 from tailrace.schemas.event import ClockTicked, ConnectionLost, Event, StateChanged, Telemetry
-from tailrace.schemas.instant import Instant
+from tailrace.schemas.instant import MINUTE, Instant
 from tailrace.schemas.record import Derived, Record
 from tailrace.topologies.stops import Stops
 
@@ -107,6 +107,99 @@ def test_of_two_readings_of_one_time_the_later_in_the_log_stands(connection: sql
     placed = [msgspec.structs.replace(record, position=n) for n, record in enumerate(alone, 1)]
     project(connection, NowRows(), Events(placed), batch)
     assert connection.execute("SELECT t_ns, value FROM signal_now").fetchall() == [(60, 3.0)]
+
+
+def _placed(readings: Sequence[Telemetry]) -> Events:
+    """A log in which each reading is a record."""
+    alone = [record for each in readings for record in harness.records([each])]
+    return Events([msgspec.structs.replace(record, position=n) for n, record in enumerate(alone, 1)])
+
+
+@pytest.mark.parametrize("batch", [1, 2, 7])
+def test_of_readings_of_one_time_the_largest_sequence_stands_whenever_it_came(
+    connection: sqlite3.Connection, batch: int
+) -> None:
+    said = [(60, 5, 1.0), (60, 7, 2.0), (60, 6, 3.0), (50, 9, 4.0)]
+    project(connection, NowRows(), _placed([_told(t, "plc", v, seq=seq) for t, seq, v in said]), batch)
+    assert connection.execute("SELECT t_ns, value FROM signal_now").fetchall() == [(60, 2.0)]
+
+
+def _told(t: int, clock: str, value: float, **fields: Any) -> Telemetry:
+    return Telemetry(
+        machine="M1",
+        t=Instant(t),
+        id=f"{clock}{t}{value}",
+        clock=clock,
+        values={"Temp": value},
+        ingested=Instant(t),
+        **fields,
+    )
+
+
+@pytest.mark.parametrize("batch", [1, 1000])
+def test_between_two_clocks_the_later_in_the_log_stands(connection: sqlite3.Connection, batch: int) -> None:
+    """The device is 40 s behind the agent; what it says later is newer, and what it says late changes nothing."""
+    s = 10**9
+    said = [
+        ((100, "agent", 1.0), (100, 1.0)),
+        ((61, "device", 2.0), (61, 2.0)),
+        ((60, "device", 3.0), (61, 2.0)),
+        ((102, "agent", 4.0), (102, 4.0)),
+        ((62, "device", 5.0), (62, 5.0)),
+        ((101, "agent", 6.0), (62, 5.0)),
+    ]
+    for n in range(1, len(said) + 1):
+        connection.executescript("DROP TABLE IF EXISTS signal_clock; DROP TABLE IF EXISTS checkpoint;")
+        project(connection, NowRows(), _placed([_told(t * s, clock, v) for (t, clock, v), _ in said[:n]]), batch)
+        (found,) = connection.execute("SELECT t_ns / 1000000000, value FROM signal_now").fetchall()
+        assert found == said[n - 1][1], n
+
+
+@pytest.mark.parametrize(("ago", "stands"), [(5 * MINUTE, 2.0), (5 * MINUTE + 1, 1.0)])
+def test_history_of_another_clock_does_not_stand_over_what_is_live(
+    connection: sqlite3.Connection, ago: int, stands: float
+) -> None:
+    t = 10 * MINUTE
+    project(connection, NowRows(), _placed([_told(t, "plc", 1.0), _told(t - ago, "file", 2.0)]), 1000)
+    assert connection.execute("SELECT value FROM signal_now").fetchall() == [(stands,)]
+
+
+def _stands(readings: Sequence[Telemetry]) -> float:
+    """What stands after these readings, in the words of the rule."""
+    latest: dict[str, tuple[int, int, int, float]] = {}
+    for position, each in enumerate(readings):
+        place = (int(each.t), -1 if each.seq is None else each.seq, position, float(each.values["Temp"]))
+        latest[each.clock] = max(place, latest.get(each.clock, place), key=lambda said: said[:3])
+    newest = max(t for t, *_ in latest.values())
+    return max((position, value) for t, _, position, value in latest.values() if t >= newest - 5 * MINUTE)[1]
+
+
+def test_each_signal_of_each_machine_has_clocks_of_its_own(connection: sqlite3.Connection) -> None:
+    """What another signal or another machine said last makes nothing old news."""
+    readings = [
+        _told(MINUTE, "plc", 1.0),
+        msgspec.structs.replace(_told(60 * MINUTE, "plc", 2.0), values={"Flow": 2.0}),
+        msgspec.structs.replace(_told(90 * MINUTE, "plc", 3.0), machine="M2"),
+        _told(2 * MINUTE, "agent", 4.0),
+    ]
+    project(connection, NowRows(), _placed(readings), 1000)
+    found = connection.execute("SELECT machine, signal, value FROM signal_now ORDER BY 1, 2").fetchall()
+    assert found == [("M1", "Flow", 2.0), ("M1", "Temp", 4.0), ("M2", "Temp", 3.0)]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_stands_now_hangs_on_no_cut(connection: sqlite3.Connection, seed: int) -> None:
+    rng = random.Random(seed)
+    times = [rng.randrange(12) * MINUTE for _ in range(40)]
+    readings = [_told(t, rng.choice("abc"), float(n), seq=rng.choice((None, 1, 2))) for n, t in enumerate(times)]
+    whole = sqlite3.connect(":memory:", isolation_level=None)
+    for n in range(1, 41):
+        project(connection, NowRows(), _placed(readings[:n]), rng.randrange(1, 5))
+        whole.executescript("DROP TABLE IF EXISTS signal_clock; DROP TABLE IF EXISTS checkpoint;")
+        project(whole, NowRows(), _placed(readings[:n]), 1000)
+        assert rows(connection, "signal_clock") == rows(whole, "signal_clock")
+        assert connection.execute("SELECT value FROM signal_now").fetchall() == [(_stands(readings[:n]),)]
+    whole.close()
 
 
 @pytest.mark.parametrize("batch", [1, 1000])

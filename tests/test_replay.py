@@ -31,20 +31,22 @@ def test_a_digest_is_of_canonical_rows() -> None:
     """Every kind of value: an integer, a time in microseconds, text, -0 as 0, what is no number as null."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         make_tables(connection)
-        put = "INSERT INTO signal_now VALUES (?, ?, ?, ?, ?, ?, ?)"
-        connection.execute(put, ("M2", "é", 1_999, "1970-01-01 00:00:00.000001", -0.0, None, 0))
-        connection.execute(put, ("M1", "b", 2 * SECOND, "1970-01-01 00:00:02.000000", float("inf"), "x", 2**32 - 1))
-        assert list(digest.rows(connection, "signal_now")) == [
-            ("M1", "b", 2 * SECOND, 2_000_000, None, "x", 2**32 - 1),
-            ("M2", "é", 1_999, 1, 0.0, None, 0),
+        put = "INSERT INTO signal_clock VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        connection.execute(put, ("M2", "é", "", 1_999, "1970-01-01 00:00:00.000001", -1, -0.0, None, 0, 7))
+        connection.execute(
+            put, ("M1", "b", "c", 2 * SECOND, "1970-01-01 00:00:02.000000", 3, float("inf"), "x", 2**32 - 1, 8)
+        )
+        assert list(digest.rows(connection, "signal_clock")) == [
+            ("M1", "b", "c", 2 * SECOND, 2_000_000, 3, None, "x", 2**32 - 1),
+            ("M2", "é", "", 1_999, 1, -1, 0.0, None, 0),
         ]
         first = (
-            b"\x97\xa2M1\xa1b\xce"
+            b"\x99\xa2M1\xa1b\xa1c\xce"
             + (2 * SECOND).to_bytes(4, "big")
-            + b"\xce\x00\x1e\x84\x80\xc0\xa1x\xce\xff\xff\xff\xff"
+            + b"\xce\x00\x1e\x84\x80\x03\xc0\xa1x\xce\xff\xff\xff\xff"
         )
-        second = b"\x97\xa2M2\xa2\xc3\xa9\xcd\x07\xcf\x01\xcb" + bytes(8) + b"\xc0\x00"
-        assert digest.digests(connection)["signal_now"] == hashlib.sha256(first + second).hexdigest()
+        second = b"\x99\xa2M2\xa2\xc3\xa9\xa0\xcd\x07\xcf\x01\xff\xcb" + bytes(8) + b"\xc0\x00"
+        assert digest.digests(connection)["signal_clock"] == hashlib.sha256(first + second).hexdigest()
 
 
 @pytest.mark.parametrize("value", [-0.0, 0.0, 0])

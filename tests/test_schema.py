@@ -116,7 +116,7 @@ def test_tables_of_a_newer_release_are_refused(tmp_path: Path) -> None:
     with closing(connect(tmp_path / "new.db")) as new:
         make_tables(new)
         new.execute("UPDATE alembic_version SET version_num = '9999'")
-        with pytest.raises(InvalidSettings, match="revision 0002 or before, got 9999: a newer Tailrace"):
+        with pytest.raises(InvalidSettings, match="revision 0003 or before, got 9999: a newer Tailrace"):
             make_tables(new)
 
 
@@ -189,7 +189,7 @@ async def test_mssql_tables_of_a_newer_release_are_refused(mssql: str) -> None:
     with mssql_server.connected(mssql_server.URL) as connection:
         connection.exec_driver_sql(f"UPDATE [{mssql}].alembic_version SET version_num = '9999'")
         connection.commit()
-    with pytest.raises(InvalidSettings, match="revision 0002 or before, got 9999"):
+    with pytest.raises(InvalidSettings, match="revision 0003 or before, got 9999"):
         await prepare(mssql)
 
 

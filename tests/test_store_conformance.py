@@ -193,6 +193,21 @@ async def test_of_two_writers_with_the_same_belief_one_goes_on(adapter: Adapter)
     assert [row["machine"] for row in adapter.rows("machine")] == ["M1"]
 
 
+async def test_a_row_stands_unless_the_one_that_is_there_is_newer(adapter: Adapter) -> None:
+    """In the first column that is named, or, where that is equal, in the second; of equal rows the one that comes last."""
+    store = adapter.open()
+    said = [((5, 2), 1.0), ((5, 1), 2.0), ((4, 9), 3.0), ((5, 2), 4.0), ((5, 3), 5.0), ((6, 0), 6.0), ((5, 9), 7.0)]
+    wanted = [1.0, 1.0, 1.0, 4.0, 5.0, 6.0, 6.0]
+    place = ZERO
+    for n, (((t, seq), value), stands) in enumerate(zip(said, wanted, strict=True), 1):
+        reading = {"machine": "M1", "signal": "T", "clock": "", "t_ns": t, "seq": seq}
+        row = reading | {"t": "", "value": value, "text": None, "status": 0, "position": n}
+        reached = Place(n)
+        await store.commit("readings", place, [Change("signal_clock", [row], newest=("t_ns", "seq"))], reached)
+        place = reached
+        assert [each["value"] for each in adapter.rows("signal_clock")] == [stands], n
+
+
 async def test_a_commit_that_fails_on_the_way_stores_nothing(adapter: Adapter) -> None:
     store = adapter.open()
     wrong = [*upsert(machine("M1")), Change("machine", [{"machine": "M2", "nowhere": 1}])]
@@ -381,14 +396,15 @@ async def test_the_same_rows_again_change_nothing(adapter: Adapter) -> None:
 
 
 def reading(signal: str, value: float | None, t_ns: int = 0, t: str = EPOCH) -> dict[str, Any]:
-    return {"machine": "M1", "signal": signal, "t_ns": t_ns, "t": t, "value": value, "text": None, "status": 0}
+    place = {"machine": "M1", "signal": signal, "clock": "", "seq": 0, "position": 1}
+    return place | {"t_ns": t_ns, "t": t, "value": value, "text": None, "status": 0}
 
 
 async def test_what_is_no_number_is_null(adapter: Adapter) -> None:
     values = {"a": math.nan, "b": math.inf, "c": -math.inf, "d": None, "e": 1.5}
     rows = [reading(signal, value) for signal, value in values.items()]
-    await adapter.open().commit("now", ZERO, [Change("signal_now", rows, newest="t_ns")], ONE)
-    assert [row["value"] for row in adapter.rows("signal_now")] == [None, None, None, None, 1.5]
+    await adapter.open().commit("now", ZERO, [Change("signal_clock", rows, newest=("t_ns",))], ONE)
+    assert [row["value"] for row in adapter.rows("signal_clock")] == [None, None, None, None, 1.5]
 
 
 async def test_numbers_come_back_to_the_last_bit(adapter: Adapter) -> None:
@@ -397,15 +413,15 @@ async def test_numbers_come_back_to_the_last_bit(adapter: Adapter) -> None:
     values += [struct.unpack("<d", dice.randbytes(8))[0] for _ in range(200)]
     values = [value for value in values if math.isfinite(value)]
     rows = [reading(f"s{i:03}", value) for i, value in enumerate(values)]
-    await adapter.open().commit("now", ZERO, [Change("signal_now", rows)], ONE)
-    assert [row["value"].hex() for row in adapter.rows("signal_now")] == [value.hex() for value in values]
+    await adapter.open().commit("now", ZERO, [Change("signal_clock", rows)], ONE)
+    assert [row["value"].hex() for row in adapter.rows("signal_clock")] == [value.hex() for value in values]
 
 
 async def test_integers_keep_all_of_their_64_bits(adapter: Adapter) -> None:
     edges = [-(2**63), -(2**53) - 1, -1, 0, 2**31, 2**53 + 1, 2**63 - 1]
     rows = [reading(f"s{i}", 0.0, t_ns=edge) for i, edge in enumerate(edges)]
-    await adapter.open().commit("now", ZERO, [Change("signal_now", rows)], ONE)
-    assert [row["t_ns"] for row in adapter.rows("signal_now")] == edges
+    await adapter.open().commit("now", ZERO, [Change("signal_clock", rows)], ONE)
+    assert [row["t_ns"] for row in adapter.rows("signal_clock")] == edges
 
 
 async def test_times_keep_their_microseconds(adapter: Adapter) -> None:
@@ -415,9 +431,9 @@ async def test_times_keep_their_microseconds(adapter: Adapter) -> None:
     ]  # fmt: skip
     store = adapter.open()
     await store.commit(
-        "now", ZERO, [Change("signal_now", [reading(f"s{i}", 0.0, t=t) for i, t in enumerate(times)])], ONE
+        "now", ZERO, [Change("signal_clock", [reading(f"s{i}", 0.0, t=t) for i, t in enumerate(times)])], ONE
     )
-    assert [row["t"] for row in adapter.rows("signal_now")] == times
+    assert [row["t"] for row in adapter.rows("signal_clock")] == times
 
 
 KEYS = [
@@ -449,11 +465,11 @@ async def test_keys_that_differ_are_rows_that_differ(adapter: Adapter) -> None:
 async def test_a_row_older_than_the_one_that_is_there_does_not_stand(adapter: Adapter) -> None:
     store = adapter.open()
     await store.commit(
-        "now", ZERO, [Change("signal_now", [reading("a", 1.0, 5), reading("b", 1.0, 5)], newest="t_ns")], ONE
+        "now", ZERO, [Change("signal_clock", [reading("a", 1.0, 5), reading("b", 1.0, 5)], newest=("t_ns",))], ONE
     )
     rows = [reading("a", 2.0, 4), reading("b", 3.0, 5), reading("b", 4.0, 4), reading("c", 5.0, 1)]
-    await store.commit("now", ONE, [Change("signal_now", rows, newest="t_ns")], TWO)
-    assert [(row["signal"], row["value"]) for row in adapter.rows("signal_now")] == [("a", 1.0), ("b", 3.0), ("c", 5.0)]
+    await store.commit("now", ONE, [Change("signal_clock", rows, newest=("t_ns",))], TWO)
+    assert [(row["signal"], row["value"]) for row in adapter.rows("signal_clock")] == [("a", 1.0), ("b", 3.0), ("c", 5.0)]
 
 
 async def test_a_large_batch_is_one_commit(adapter: Adapter) -> None:
