@@ -32,11 +32,14 @@ def explain_() -> None:
 )
 @click.option("--to", "end", required=True, type=options.Time(), help="End, exclusive.")
 @click.option("--definition", help="Judge by it instead of the machine's own.")
+@click.option("--events", type=click.IntRange(0, 1000), default=20, show_default=True, help="Raw events to show.")
+@click.option("--cursor", help="Go on behind the raw events that were shown: `next` of them.")
 @options.as_json
 def oee_(
-    directory: Path | None, machine: str, start: int, end: int, definition: str | None, as_json: bool
+    directory: Path | None, machine: str, start: int, end: int, definition: str | None, events: int, cursor: str | None,
+    as_json: bool,
 ) -> None:  # fmt: skip
-    """Take the OEE of a machine in [from, to) apart: its formula, the stretches of time, the parts, the rows behind it.
+    """Take the OEE of a machine in [from, to) apart: formula, stretches of time, parts, rows, and the raw events behind it.
 
     Everything adds up to what `tailrace oee` says; exit code 1 if it does not.
     """
@@ -45,7 +48,7 @@ def oee_(
     check_window(start, end)
     target = options.folder(directory)
     compose.catch_up(target)
-    found = explain_oee(target, machine, start, end, definition)
+    found = explain_oee(target, machine, start, end, definition, events=events, cursor=cursor)
     if as_json:
         put_json(found)
     else:
@@ -114,7 +117,20 @@ def _show(found: Mapping[str, Any]) -> None:
     out.print(f"rows behind it: {rows['rows']} minutes ({shown}), {rows['restated']} of them restated")
     for each in rows["restatements"][:5]:
         out.print(f"  {each['minute']}: revision {each['revision']}, known since {each['known_from']}")
+    _show_events(out, found["events"])
     out.print(f"known until {found['known_until'] or 'never'}")
+
+
+def _show_events(out: Console, events: Mapping[str, Any]) -> None:
+    rows = [
+        (each["position"], each["t"], each["ingested"], each["type"], each["source"] or "–", each["session"] or "–", each["seq"],
+         each["quality"])
+        for each in events["items"]
+    ]  # fmt: skip
+    if rows:
+        out.print(table(["position", "t", "came in", "raw event", "source", "session", "seq", "quality"], rows))
+    if events["next"]:
+        out.print(f"… and more raw events: --cursor {events['next']}")
 
 
 def _quotient(each: Mapping[str, Any]) -> str:

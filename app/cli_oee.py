@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from tailrace.app import cli_options as options
 from tailrace.app import compose
 from tailrace.app.cli_oee_diff import RATIOS, TIMES, diff_
+from tailrace.app.cli_oee_history import history_
 from tailrace.app.oee_windows import lengths
 from tailrace.app.output import console, length, note, percent, put_json, table
 from tailrace.schemas.instant import format_instant
@@ -88,10 +89,7 @@ def oee_(
         _refuse_options(context)
         return
     kinds = (("--machine", window.machine), ("--machines", machines), ("--line or --site", line or sites))
-    named = [option for option, given in kinds if given]
-    if len(named) > 1:
-        raise click.UsageError(f"expected one of --machine, --machines and --line or --site, got {' and '.join(named)}")
-    if not named and every != SHIFT:
+    if not _require_one(kinds) and every != SHIFT:
         _needed(context, "machine", None)
     start, end = _ends(context, window)
     windows = _windows(start, end, None if every == SHIFT else every)
@@ -127,31 +125,42 @@ def oee_(
 @oee_.command("compare", short_help="The same window under several definitions.")
 @options.directory
 @_window
+@click.option("--machines", help="Of these together instead: M1,M2,M3.")
+@click.option("--line", help="Of a line (ISA-95) instead.")
 @click.option("--definition", "definitions", multiple=True, required=True, help="One of them; name it again for more.")
 @options.as_json
 @click.pass_context
 def compare_(
-    context: click.Context, *, directory: Path | None, window: Window, definitions: Sequence[str], as_json: bool,
+    context: click.Context, *, directory: Path | None, window: Window, machines: str | None, line: str | None,
+    definitions: Sequence[str], as_json: bool,
 ) -> None:  # fmt: skip
-    """Show the OEE of a machine in [from, to) under each definition, side by side.
+    """Show the OEE of a machine, or of several, in [from, to) under each definition, side by side.
 
     With --json: {"definitions": […]}, each with the figures of `tailrace oee`.
     """
+    from tailrace.app.oee_group import Asked, of  # noqa: PLC0415  as above
     from tailrace.app.oee_query import compare  # noqa: PLC0415  as above
 
-    machine = _needed(context, "machine", window.machine)
+    _require_one((("--machine", window.machine), ("--machines", machines), ("--line", line)))
+    several = machines is not None or line is not None
+    machine = "" if several else _needed(context, "machine", window.machine)
     ((begin, until),) = _windows(*_ends(context, window), None)
     target = options.folder(directory)
     compose.catch_up(target)
-    found = compare(target, machine, begin, until, definitions, window.as_of, window.known_at)
+    if several:
+        asked = [Asked(begin, until, window.as_of, definition) for definition in definitions]
+        found = of(target, asked, line=line, machines=machines.split(",") if machines else (), known_at=window.known_at)
+    else:
+        found = compare(target, machine, begin, until, definitions, window.as_of, window.known_at)
     if as_json:
         put_json({"definitions": found})
     else:
-        console().print(f"{machine}  {found[0]['from']} .. {found[0]['to']}")
-        console().print(_side_by_side(found))
+        console().print(f"{_name(found[0])}  {found[0]['from']} .. {found[0]['to']}")
+        console().print(_side_by_side([each.get("sum", each) | {"oee": each["oee"]} for each in found]))
 
 
 oee_.add_command(diff_)
+oee_.add_command(history_)
 
 
 def _needed(context: click.Context, name: str, value: T | None) -> T:
@@ -159,6 +168,15 @@ def _needed(context: click.Context, name: str, value: T | None) -> T:
     if value is None:
         raise click.MissingParameter(ctx=context, param=next(p for p in context.command.params if p.name == name))
     return value
+
+
+def _require_one(kinds: Sequence[tuple[str, object]]) -> bool:
+    """Whether what the figures are of is named; refuses it in two ways at once."""
+    named = [option for option, given in kinds if given]
+    if len(named) > 1:
+        *most, last = (option for option, _ in kinds)
+        raise click.UsageError(f"expected one of {', '.join(most)} and {last}, got {' and '.join(named)}")
+    return bool(named)
 
 
 def _ends(context: click.Context, window: Window) -> tuple[int, int]:

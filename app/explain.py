@@ -1,7 +1,8 @@
-"""Why a figure is what it is, first level: the formula with its numbers, and the stretches of time and the parts in them.
+"""Why a figure is what it is: the formula with its numbers, the stretches of time and the parts in them, and the raw events.
 
 Rules: everything is worked out by the code that makes the figures (topologies/tally.py, projections/oee_result.py), piece by
-piece, and has to add up to them exactly; if it does not, that is said instead.
+piece, and has to add up to them exactly, to the nanosecond; if it does not, that is said instead. Raw events come a page at a
+time, in the order of the log; a stretch names by position those of the page that have a part in it.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from tailrace.app.oee_answer import definitions
 from tailrace.app.oee_definition import judged_by
 from tailrace.app.oee_query import asked, figures
 from tailrace.app.oee_time import BUCKETS, buckets
+from tailrace.app.raw_events import raw_events_of
 from tailrace.projections.oee_result import Account, Measured, account
-from tailrace.projections.pages import rows
+from tailrace.projections.pages import closed, opened, rows
 from tailrace.projections.tables import oee_bucket, stop
 from tailrace.schemas.bucket import AT_TIME, CATEGORIES, CLASSES
 from tailrace.schemas.errors import Conflict, InvalidInput
 from tailrace.schemas.event import Policy
-from tailrace.schemas.instant import format_instant, seconds
+from tailrace.schemas.instant import format_instant, parse_instant, seconds
 from tailrace.topologies.episode import Episodes, episodes
 from tailrace.topologies.machine import Machine
 from tailrace.topologies.plan import NONE
@@ -58,25 +60,46 @@ class Stretch(msgspec.Struct, frozen=True):
     stop: str | None
 
 
-def explain_oee(directory: Path, machine: str, start: int, end: int, definition: str | None = None) -> dict[str, Any]:
+EVENTS = 20
+EVENTS_MAX = 1000
+
+
+def explain_oee(
+    directory: Path,
+    machine: str,
+    start: int,
+    end: int,
+    definition: str | None = None,
+    *,
+    events: int = EVENTS,
+    cursor: str | None = None,
+) -> dict[str, Any]:
     """The OEE of [start, end) taken apart, under the machine's own definitions or the one named.
+
+    events: how many of the raw events behind it are given, after the `cursor` of the page before.
 
     Raises NotFound as `oee` does, InvalidInput for too long a window, Conflict where the parts do not add up to the figures.
     """
+    if not 0 <= events <= EVENTS_MAX:
+        raise InvalidInput(f"events: expected 0 to {EVENTS_MAX}, got {events}")
+    after = 0 if cursor is None else opened(cursor, int)
     with asked(directory, machine) as (picture, own):
         connection = picture.connection
+        raw, more = raw_events_of(picture.log, machine, (start, end), picture.until, cursor=after, limit=events)
         facts = own if definition is None else judged_by(own, definition)
         found = figures(connection, own, start, end, seen=facts)
         time = [stretch for part in _time(connection, facts, start, end) for stretch in part]
         products = _parts(facts, start, end)
         _require_sums(found, time, [counted for _, counted in products])
+        spans = [(each.position, int(parse_instant(each.t)), int(parse_instant(each.until))) for each in raw]
         return {
             "figure": "oee", "value": found["oee"], "machine": machine, "from": found["from"], "to": found["to"],
             "known_until": format_instant(facts.head.watermark) if facts.head.watermark != NONE else None,
-            "formulas": _formulas(found), "figures": found, "time": [_shown(stretch) for stretch in time],
+            "formulas": _formulas(found), "figures": found, "time": [_shown(stretch, spans) for stretch in time],
             "parts": [_part(facts, product, counted, start, end) for product, counted in products],
             "definitions": [_definition(*each) for each in definitions(facts, start, end)],
             "buckets": _buckets(connection, machine, start, end),
+            "events": {"items": [msgspec.to_builtins(each) for each in raw], "next": None if more is None else closed(more)},
         }  # fmt: skip
 
 
@@ -192,13 +215,15 @@ def _formulas(found: dict[str, Any]) -> list[dict[str, Any]]:
     return made
 
 
-def _shown(each: Stretch) -> dict[str, Any]:
+def _shown(each: Stretch, raw: Sequence[tuple[int, int, int]]) -> dict[str, Any]:
+    """raw: position, first and last time (ns) of each raw event of the page."""
     span = {
         "from": format_instant(each.start),
         "to": format_instant(each.end),
         "seconds": seconds(each.end - each.start),
     }
-    return span | {name: getattr(each, name) for name in Stretch.__struct_fields__[2:]}
+    said = {name: getattr(each, name) for name in Stretch.__struct_fields__[2:]}
+    return span | said | {"events": [position for position, a, b in raw if a < each.end and b >= each.start]}
 
 
 def _definition(a: int, b: int, name: str, policy: Policy) -> dict[str, Any]:

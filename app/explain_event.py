@@ -108,7 +108,7 @@ def _closed(connection: sqlite3.Connection, record: Record, machine: str) -> int
 def _facts(picture: Picture, machine: str, position: int) -> Machine | None:
     """The machine after a position; None where nothing was known of it yet."""
     try:
-        return msgspec.structs.replace(picture, until=min(position, picture.until), known_at=0).facts(machine)
+        return picture.after(position).facts(machine)
     except NotFound:
         return None
 

@@ -118,13 +118,19 @@ def _cause(step: Sequence[Record]) -> Cause:
 
 
 def _moves(before: Sorted, after: Sorted, cause: Cause, at: int) -> Iterator[Moved]:
+    for one, other, length in moves(before, after):
+        yield Moved(one, other, length, cause, at)
+
+
+def moves(before: Sorted, after: Sorted) -> Iterator[tuple[int, int, int]]:
+    """What went from one bucket to another (indexes of BUCKETS), and how many ns."""
     start = np.union1d(before.start, after.start)
     end = np.append(start[1:], before.end[-1:])
     one, other = (each.bucket[np.searchsorted(each.start, start, side="right") - 1] for each in (before, after))
     for pair in sorted({*zip(one.tolist(), other.tolist(), strict=True)}):
         if pair[0] != pair[1]:
             here = (one == pair[0]) & (other == pair[1])
-            yield Moved(*pair, int((end - start)[here].sum()), cause, at)
+            yield *pair, int((end - start)[here].sum())
 
 
 def _together(moved: Sequence[Moved], *, late: bool) -> Iterator[Moved]:

@@ -9,6 +9,7 @@ the stations' own states say, inside shifts and outside of planned stops.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from tailrace.app.known import SHOWN
 from tailrace.app.oee_answer import Found, definitions
 from tailrace.app.oee_definition import judged_by
 from tailrace.app.oee_picture import Picture, pictured
@@ -78,9 +80,7 @@ def of(
         names = list(dict.fromkeys(machines)) or lines.members(connection, line, sites)
         if not names:
             where = [*([f"line {line!r}"] if line is not None else []), *(f"site {site!r}" for site in sites)]
-            raise NotFound(
-                f"expected machines registered in {' or '.join(where)}, got none; `tailrace status` lists machines"
-            )
+            raise NotFound(f"expected machines registered in {' or '.join(where)}, got none; {_places(connection)}")
         order, last = lines.flow(connection, names)
         facts = _known(picture, order)
         found = []
@@ -88,6 +88,13 @@ def of(
             members = _members(picture, facts, asked)
             found.append(_group(members, asked) if line is None else {"line": line} | _line(members, last, asked))
         return found
+
+
+def _places(connection: sqlite3.Connection) -> str:
+    """The lines and sites that there are."""
+    found = (lines.places(connection, "line"), lines.places(connection, "site"))
+    shown = (", ".join([*names[:SHOWN], *(["…"] if names[SHOWN:] else [])]) or "none" for names in found)
+    return "known lines: {}; known sites: {}".format(*shown)
 
 
 def _known(picture: Picture, names: Sequence[str]) -> list[Machine]:

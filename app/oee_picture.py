@@ -46,23 +46,31 @@ class Named(Protocol):
 
 
 class Picture(msgspec.Struct, frozen=True):
-    """A folder as it is, or as it was known. until: the last position of the log that counts; known_at: ns, None = now."""
+    """A folder as it is, or as it was earlier. until: the last position of the log that counts; known_at: ns, None = now.
+
+    stands: whether the rows are of that position.
+    """
 
     directory: Path
     log: LogReader
     connection: sqlite3.Connection
     until: int
     known_at: int | None = None
+    stands: bool = True
 
     @property
     def rows(self) -> sqlite3.Connection | None:
         """The rows, where they are of this place of the log."""
-        return self.connection if self.known_at is None else None
+        return self.connection if self.stands else None
 
     def at(self, known_at: int) -> Picture:
         """The same folder as it was known earlier."""
         until = min(self.until, known_until(self.log, self.connection, known_at))
-        return msgspec.structs.replace(self, until=until, known_at=known_at)
+        return msgspec.structs.replace(self, until=until, known_at=known_at, stands=False)
+
+    def after(self, position: int) -> Picture:
+        """The same folder after an earlier position of the log."""
+        return msgspec.structs.replace(self, until=min(self.until, position), stands=False)
 
     def facts(self, machine: str) -> Machine:
         """The machine's facts; raises NotFound where there are none."""
@@ -75,11 +83,11 @@ class Picture(msgspec.Struct, frozen=True):
         state = self._folded_again(machine) if again else state_of(self.connection, self.log, machine, self.until)
         if machine in state.machines:
             return state
-        if self.known_at is None:
+        if self.stands:
             raise NotFound(f"machine {machine!r} has events, but none of them is folded yet; ask again in a moment")
+        when = f"position {self.until} of the log" if self.known_at is None else format_instant(self.known_at)
         raise NotFound(
-            f"expected a machine of which something was known at {format_instant(self.known_at)}, got {machine!r}: its first "
-            "event came later"
+            f"expected a machine of which something was known at {when}, got {machine!r}: its first event came later"
         )
 
     def records(self, machine: str, after: int) -> Iterator[Sequence[Record]]:

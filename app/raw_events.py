@@ -1,7 +1,8 @@
 """The raw events of a stretch of a machine's time: what a figure is made of at last, as it came in.
 
 Rules: events of the machine and of the whole site that the fold of figures takes, with a part in the stretch by their own times,
-in the order of the log. A frame of readings is one item. Pages are by position; a cursor is that of the last one given.
+in the order of the log, up to the place of the rows. A frame of readings is one item. Pages are by position; a cursor is that of
+the last one given.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from typing import Any
 import msgspec
 
 from tailrace.app import compose
+from tailrace.app.pipeline import PLACE
+from tailrace.connectors.log_sqlite_reader import LogReader
+from tailrace.projections.store_sqlite import place_of
 from tailrace.schemas import codec
 from tailrace.schemas.errors import InvalidEvent
 from tailrace.schemas.frame import Frame, quality_word
@@ -23,7 +27,7 @@ BATCH = 200
 
 
 class RawItem(msgspec.Struct, frozen=True, kw_only=True):
-    """A record: where it is from, where it stands, when it happened and came in, and what it says. n: events in it."""
+    """A record: where it is from, where it stands, when it happened and came in, what it says. n: events in it, t to `until`."""
 
     position: int
     type: str
@@ -32,6 +36,7 @@ class RawItem(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     n: int
     t: str
+    until: str
     ingested: str
     clock: str
     quality: str | int
@@ -42,15 +47,25 @@ def raw_events(
     directory: Path, machine: str, start: int, end: int, *, cursor: int = 0, limit: int = 20
 ) -> tuple[list[RawItem], int | None]:
     """At most `limit` records of [start, end) in ns after the position `cursor`, and the cursor of the next page, if any."""
+    with compose.reading(directory) as log, compose.read_store(directory) as connection:
+        until = place_of(connection, PLACE).position
+        return raw_events_of(log, machine, (start, end), until, cursor=cursor, limit=limit)
+
+
+def raw_events_of(
+    log: LogReader, machine: str, window: tuple[int, int], until: int, *, cursor: int = 0, limit: int = 20
+) -> tuple[list[RawItem], int | None]:
+    """The same of a log that is open; until: the last position that counts."""
     found: list[RawItem] = []
-    with compose.reading(directory) as log:
-        while records := log.between(machine, start, end, cursor, BATCH):
-            for record in records:
-                if record.type in FOLDED:
-                    if len(found) == limit:
-                        return found, found[-1].position
-                    found.append(_item(record))
-            cursor = records[-1].position
+    while records := log.between(machine, *window, cursor, BATCH):
+        for record in records:
+            if record.position > until:
+                return found, None
+            if record.type in FOLDED:
+                if len(found) == limit:
+                    return found, found[-1].position if found else cursor
+                found.append(_item(record))
+        cursor = records[-1].position
     return found, None
 
 
@@ -58,8 +73,8 @@ def _item(record: Record) -> RawItem:
     quality, said = _readings(record) if record.type == "telemetry" else ("good", _said(record))
     return RawItem(
         position=record.position, type=record.type, source=record.source, session=record.session, seq=record.first_seq,
-        n=record.n, t=format_instant(record.t_min), ingested=format_instant(record.ingested), clock=record.clock,
-        quality=quality, said=said,
+        n=record.n, t=format_instant(record.t_min), until=format_instant(record.t_max), ingested=format_instant(record.ingested),
+        clock=record.clock, quality=quality, said=said,
     )  # fmt: skip
 
 
@@ -69,7 +84,7 @@ def _readings(record: Record) -> tuple[str | int, dict[str, Any]]:
     codes = [status for i in range(len(frame.header.columns)) if (status := frame.status(i)) is not None]
     worst = max((int(code.max()) for code in codes), default=0)
     names = [column.name for column in frame.header.columns]
-    return quality_word(worst), {"readings": record.n, "of": names, "until": format_instant(record.t_max)}
+    return quality_word(worst), {"readings": record.n, "of": names}
 
 
 _HEAD = frozenset({"type", "machine", "t", "id", "clock", "seq", "ingested"})

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from tailrace.app.known_rows import rows_of
 from tailrace.app.oee_answer import AFTER, BEFORE, definitions, found
 from tailrace.app.oee_picture import Picture, pictured
 from tailrace.projections import lines, losses, pareto
@@ -47,10 +48,14 @@ def report(
     machine: str | None = None,
     line: str | None = None,
     microstop: int | None = None,
+    known_at: int | None = None,
 ) -> StopReport:
-    """The Pareto of [start, end) in ns, MTBF and MTTR, and the six big losses; microstop in ns, for MTBF and MTTR."""
-    with pictured(directory) as picture:
-        connection = picture.connection
+    """The Pareto of [start, end) in ns, MTBF and MTTR, and the six big losses; microstop in ns, for MTBF and MTTR.
+
+    known_at: as they were known at a time (ns), when an open stop had lasted until then.
+    """
+    now = now if known_at is None else min(now, known_at)
+    with pictured(directory, known_at) as picture, rows_of(picture) as connection:
         names = [each for each in lines.members(connection, line, ()) if machine in (None, each)]
         stops = pareto.stretches(connection, now, start, end, names)
         named = {each.reason: each.loss for each in tree(connection)}

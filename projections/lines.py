@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Sequence
 from graphlib import CycleError, TopologicalSorter
+from typing import Literal
 
 import sqlalchemy as sa
 
@@ -26,6 +27,13 @@ def members(connection: sqlite3.Connection, line: str | None, sites: Collection[
     if sites:
         statement = statement.where(machine.c.site.in_([sa.literal(site) for site in sites]))
     return [row["machine"] for row in rows(connection, statement)]
+
+
+def places(connection: sqlite3.Connection, column: Literal["line", "site"]) -> list[str]:
+    """The lines, or the sites, that machines are registered in, by name."""
+    place = machine.c[column]
+    found = rows(connection, sa.select(place).where(place != "").distinct().order_by(place))
+    return [row[column] for row in found]
 
 
 def flow(connection: sqlite3.Connection, machines: Sequence[str]) -> tuple[list[str], str | None]:

@@ -50,6 +50,7 @@ def look(found: Latest, record: Record, until: int | None = None) -> None:
     t, seq = frame.t, frame.seq
     early = None if until is None or record.t_max <= until else t <= until
     last: int | None = None
+    row: int | None
     for i, column in enumerate(frame.header.columns):
         key = (record.machine, column.name, record.clock)
         stands = found.get(key)

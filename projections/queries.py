@@ -1,7 +1,8 @@
 """The questions that read models answer. REST, CLI and dashboard all ask here, so that they show the same.
 
 Rules: a list comes in pages of at most LIMIT_MAX rows, by name, or newest first; a cursor is opaque and names the last row that
-was given, so rows that come in between neither repeat nor vanish. `now` is an argument (ns UTC).
+was given, so rows that come in between neither repeat nor vanish. `now` is an argument (ns UTC). With `at` (ns UTC) a list is
+what it was at that time by the times of its rows: what held then, without what came after it, such as an end.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from tailrace.projections.tables import (
     stop,
 )
 from tailrace.projections.views import signal_now
-from tailrace.schemas.anomaly import Reason, explanation
+from tailrace.schemas.anomaly import Reason, explanation, severity_of
 from tailrace.schemas.answer import (
     AnomalyItem,
     IntervalItem,
@@ -40,15 +41,27 @@ from tailrace.schemas.instant import format_instant, parse_instant, seconds
 from tailrace.schemas.unit import unit_of
 
 
-def machines(connection: sqlite3.Connection, *, cursor: str | None = None, limit: int = 100) -> Page[MachineItem]:
-    """Every machine that has an event, by name, with its state and the category that the state has now."""
-    holds = sa.and_(state_interval.c.machine == machine.c.machine, state_interval.c.end_ns.is_(None))
+def machines(
+    connection: sqlite3.Connection,
+    *,
+    site: str | None = None,
+    line: str | None = None,
+    at: int | None = None,
+    cursor: str | None = None,
+    limit: int = 100,
+) -> Page[MachineItem]:
+    """Every machine that has an event, by name, with its state and the category that the state has now, or had at a time."""
+    holds = state_interval.c.machine == machine.c.machine
+    state = (machine_now if at is None else state_interval).c
     statement = (
-        sa.select(machine, machine_now.c.state, machine_now.c.why, state_interval.c.start_ns, state_interval.c.category)
+        sa.select(machine, state.state, state.why, state_interval.c.start_ns, state_interval.c.category)
         .outerjoin(machine_now, machine_now.c.machine == machine.c.machine)
-        .outerjoin(state_interval, holds)
+        .outerjoin(state_interval, sa.and_(holds, *_held(state_interval, at)))
         .order_by(machine.c.machine)
     )
+    for column, wanted in ((machine.c.site, site), (machine.c.line, line)):
+        if wanted is not None:
+            statement = statement.where(column == wanted)
     if cursor is not None:
         statement = statement.where(machine.c.machine > opened(cursor, str))
     return page(connection, statement, limit, _machine, lambda row: row["machine"])
@@ -68,9 +81,14 @@ def signals(
         statement = statement.where(signal_now.c.machine == machine)
     if cursor is not None:
         statement = statement.where(
-            sa.tuple_(signal_now.c.machine, signal_now.c.signal) > sa.tuple_(*opened(cursor, tuple[str, str]))
+            sa.tuple_(signal_now.c.machine, signal_now.c.signal) > sa.tuple_(*signal_after(cursor))
         )
     return page(connection, statement, limit, _signal, lambda row: (row["machine"], row["signal"]))
+
+
+def signal_after(cursor: str | None) -> tuple[str, str]:
+    """Machine and name of the signal after which a page of signals begins."""
+    return ("", "") if cursor is None else opened(cursor, tuple[str, str])
 
 
 def stops(
@@ -80,10 +98,12 @@ def stops(
     machine: str | None = None,
     start: int | None = None,
     end: int | None = None,
+    open_only: bool = False,
+    at: int | None = None,
     cursor: str | None = None,
     limit: int = 100,
 ) -> Page[StopItem]:
-    """Stops that have a part in [start, end), newest first."""
+    """Stops that have a part in [start, end), newest first; open_only: those that are not over; at: those that were open then."""
     statement = sa.select(stop).order_by(stop.c.start_ns.desc(), stop.c.id.desc())
     if machine is not None:
         statement = statement.where(stop.c.machine == machine)
@@ -91,9 +111,18 @@ def stops(
         statement = statement.where(sa.or_(stop.c.end_ns.is_(None), stop.c.end_ns > start))
     if end is not None:
         statement = statement.where(stop.c.start_ns < end)
+    if open_only or at is not None:
+        statement = statement.where(*_held(stop, at))
     if cursor is not None:
         statement = statement.where(sa.tuple_(stop.c.start_ns, stop.c.id) < sa.tuple_(*opened(cursor, tuple[int, str])))
-    return page(connection, statement, limit, lambda row: _stop(row, now), lambda row: (row["start_ns"], row["id"]))
+    return page(
+        connection, statement, limit, lambda row: _stop_at(row, now, at), lambda row: (row["start_ns"], row["id"])
+    )
+
+
+def open_stops(connection: sqlite3.Connection) -> bool:
+    """Whether any stop is not over, so that how long it takes runs with the clock."""
+    return bool(rows(connection, sa.select(stop.c.id).where(stop.c.end_ns.is_(None)).limit(1)))
 
 
 def intervals(connection: sqlite3.Connection, machine: str, start: int, end: int) -> list[IntervalItem]:
@@ -112,10 +141,11 @@ def anomalies(
     start: int | None = None,
     end: int | None = None,
     open_only: bool = False,
+    at: int | None = None,
     cursor: str | None = None,
     limit: int = 100,
 ) -> Page[AnomalyItem]:
-    """Alarms that have a part in [start, end), newest first; open_only: those that are not over."""
+    """Alarms that have a part in [start, end), newest first; open_only: those that are not over; at: that stood then."""
     table = anomaly.c
     statement = sa.select(anomaly).order_by(table.t_ns.desc(), table.RecordID.desc())
     if machine is not None:
@@ -124,13 +154,19 @@ def anomalies(
         statement = statement.where(sa.or_(table.cleared_ns.is_(None), table.cleared_ns > start))
     if end is not None:
         statement = statement.where(table.t_ns < end)
-    if open_only:
+    if open_only and at is None:
         statement = statement.where(table.cleared_ns.is_(None))
+    if at is not None:
+        statement = statement.where(table.t_ns <= at, sa.or_(table.cleared_ns.is_(None), table.cleared_ns > at))
     if cursor is not None:
         statement = statement.where(sa.tuple_(table.t_ns, table.RecordID) < sa.tuple_(*opened(cursor, tuple[int, str])))
     units = _Units(connection)
     return page(
-        connection, statement, limit, lambda row: _anomaly(row, units), lambda row: (row["t_ns"], row["RecordID"])
+        connection,
+        statement,
+        limit,
+        lambda row: _anomaly(_standing(row, at), units),
+        lambda row: (row["t_ns"], row["RecordID"]),
     )
 
 
@@ -170,6 +206,13 @@ def quarantined(
     return page(connection, statement, limit, _quarantined, lambda row: (row["t_ns"], row["id"]))
 
 
+def _held(table: sa.Table, at: int | None) -> tuple[sa.ColumnElement[bool], ...]:
+    """That a row holds still, or held at a time."""
+    if at is None:
+        return (table.c.end_ns.is_(None),)
+    return table.c.start_ns <= at, sa.or_(table.c.end_ns.is_(None), table.c.end_ns > at)
+
+
 def _machine(row: dict[str, Any]) -> MachineItem:
     since = row["start_ns"]
     return MachineItem(
@@ -205,6 +248,14 @@ def _stop(row: dict[str, Any], now: int) -> StopItem:
     )  # fmt: skip
 
 
+def _stop_at(row: dict[str, Any], now: int, at: int | None) -> StopItem:
+    """A stop as it stood at a time, when it was open."""
+    if at is None:
+        return _stop(row, now)
+    gaps = [(min(a, at), min(b, at)) for a, b in gaps_of(row)]
+    return _stop(row | {"end_ns": None, "gaps": msgspec.json.encode(gaps).decode()}, at)
+
+
 def gaps_of(row: dict[str, Any]) -> list[tuple[int, int]]:
     """[start, end) in ns of what ran inside a stop."""
     return msgspec.json.decode(row["gaps"], type=list[tuple[int, int]]) if row["gaps"] else []
@@ -236,6 +287,14 @@ def _anomaly(row: dict[str, Any], units: _Units) -> AnomalyItem:
     )  # fmt: skip
 
 
+def _standing(row: dict[str, Any], at: int | None) -> dict[str, Any]:
+    """An alarm as it stood at a time, when it was not over: its severity was that of the reading that raised it."""
+    if at is None:
+        return row
+    ended = dict.fromkeys(("cleared_ns", "cleared_by", "peak"))
+    return row | ended | {"severity": severity_of(row["AnomalyScore"])}
+
+
 def _shift(row: dict[str, Any]) -> ShiftItem:
     span = {"start": format_instant(row["start_ns"]), "end": format_instant(row["end_ns"])}
     return ShiftItem(machine=row["machine"], name=row["name"], **span)
@@ -248,5 +307,6 @@ def _quarantined(row: dict[str, Any]) -> QuarantineItem:
 
 
 __all__ = [
-    "LIMIT_MAX", "anomalies", "intervals", "machines", "quarantined", "rows", "shifts", "signals", "stop_of", "stops",
+    "LIMIT_MAX", "anomalies", "intervals", "machines", "open_stops", "quarantined", "rows", "shifts", "signal_after", "signals",
+    "stop_of", "stops",
 ]  # fmt: skip

@@ -204,6 +204,12 @@ OeeItem = dict[str, Any]
 OeeDiff = dict[str, Any]
 """`before` and `after` with the figures of docs/oee.md, and `moved`."""
 
+OeeRestated = dict[str, Any]
+"""A line of the ledger: `before`, `after`, who, when and why, `minutes` and `moved` (docs/oee.md)."""
+
+Explained = dict[str, Any]
+"""What a figure is made of, or what an event changed (docs/oee.md)."""
+
 
 class ReasonEdit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a person says of a stop, and the revision of the stop that was on the screen."""
@@ -240,3 +246,18 @@ class UndoEdit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 StopEdit = ReasonEdit | SplitEdit | MergeEdit | UndoEdit
 """What a person may do to a stop."""
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a request was not answered (RFC 9457): `detail` says what was expected, what came, and where."""
+
+    status: int
+    title: str
+    detail: str
+
+
+class EditProblem(Problem, frozen=True, kw_only=True):
+    """Why an edit does not stand; where somebody else was faster, the stop as it is now, and what was to be done."""
+
+    current: StopItem | None = None
+    proposed: dict[str, Any] | None = None

@@ -84,7 +84,9 @@ def test_rows_to_keep_are_one_a_key_and_statement() -> None:
 
 def test_what_is_no_number_is_null_and_bytes_are_hexadecimal() -> None:
     values: list[Any] = [float("nan"), float("inf"), float("-inf"), None, Decimal("0.1"), 1e-300]
-    (one,) = said(Change("signal_clock", [{"machine": "M", "signal": str(i), "value": v} for i, v in enumerate(values)]))
+    (one,) = said(
+        Change("signal_clock", [{"machine": "M", "signal": str(i), "value": v} for i, v in enumerate(values)])
+    )
     assert [cell[2] for cell in cells(one)] == [None, None, None, None, 0.1, 1e-300]
     (two,) = said(Change("quarantine", [{"id": "q", "raw": bytes(range(256))}]))
     assert bytes.fromhex(cells(two)[0][1]) == bytes(range(256))

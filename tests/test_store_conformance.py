@@ -469,7 +469,11 @@ async def test_a_row_older_than_the_one_that_is_there_does_not_stand(adapter: Ad
     )
     rows = [reading("a", 2.0, 4), reading("b", 3.0, 5), reading("b", 4.0, 4), reading("c", 5.0, 1)]
     await store.commit("now", ONE, [Change("signal_clock", rows, newest=("t_ns",))], TWO)
-    assert [(row["signal"], row["value"]) for row in adapter.rows("signal_clock")] == [("a", 1.0), ("b", 3.0), ("c", 5.0)]
+    assert [(row["signal"], row["value"]) for row in adapter.rows("signal_clock")] == [
+        ("a", 1.0),
+        ("b", 3.0),
+        ("c", 5.0),
+    ]
 
 
 async def test_a_large_batch_is_one_commit(adapter: Adapter) -> None:
