@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Collection, Mapping
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
 from litestar import get
 from litestar.connection import Request
-from litestar.exceptions import ValidationException
+from litestar.exceptions import HTTPException, ValidationException
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetailsException, ProblemDetailsPlugin
@@ -63,8 +64,7 @@ def plugin() -> ProblemDetailsPlugin:
     """What makes problems of errors."""
     return ProblemDetailsPlugin(
         ProblemDetailsConfig(
-            enable_for_all_http_exceptions=True,
-            exception_to_problem_detail_map={kind: _problem for kind, _ in STATUS},
+            exception_to_problem_detail_map={HTTPException: _refused} | {kind: _problem for kind, _ in STATUS},
         )
     )
 
@@ -93,10 +93,22 @@ def require_known(request: Asking, names: Collection[str]) -> None:
 
 def _words(request: Asking, each: dict[str, Any]) -> str:
     name, message = str(each.get("key", "the request")), str(each.get("message", ""))
+    if unknown := re.search(r"unknown field `(.*)`", message, re.DOTALL):
+        return f"{name}: expected a field that is known here, got {unknown[1][:80]!r}"
+    if missing := re.search(r"missing required field `(.*)`", message):
+        return f"{name}: expected a field {missing[1]!r}, got none"
     message = message.replace("Expected", "expected").replace("`", "")
     came = request.query_params.getall(name, [])
     got = f", got {', '.join(repr(value[:80]) for value in came)}" if came and ", got" not in message else ""
     return f"{name}: {message}{got}"
+
+
+def _refused(error: HTTPException) -> ProblemDetailsException:
+    """What the framework refuses: a body that is no JSON, a path or a method that is not there."""
+    title = TITLES.get(error.status_code) or HTTPStatus(error.status_code).phrase
+    unread = error.status_code == 400 and "expected" not in error.detail
+    words = f"expected a body of JSON, got one that cannot be read: {error.detail}" if unread else error.detail
+    return ProblemDetailsException(detail=words, status_code=error.status_code, title=title, headers=error.headers)
 
 
 def _problem(error: TailraceError) -> ProblemDetailsException:
