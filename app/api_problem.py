@@ -18,6 +18,7 @@ from litestar.connection import Request
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import QueryParameter
 from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetailsException, ProblemDetailsPlugin
 from litestar.response import Response
 
@@ -33,6 +34,9 @@ STATUS: list[tuple[type[TailraceError], int]] = [
     (Unavailable, 503),
 ]
 TITLES = {400: "Bad request", 404: "Not found", 409: "Conflict", 500: "Internal error", 503: "Unavailable"}
+
+PLAIN = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text", "array": "a list"}
+"""What msgspec calls its types, for people."""
 
 _log = logging.getLogger("tailrace")
 
@@ -92,15 +96,24 @@ def require_known(request: Asking, names: Collection[str]) -> None:
 
 
 def _words(request: Asking, each: dict[str, Any]) -> str:
-    name, message = str(each.get("key", "the request")), str(each.get("message", ""))
+    name, message = _parameter(request, str(each.get("key", "the body"))), str(each.get("message", ""))
     if unknown := re.search(r"unknown field `(.*)`", message, re.DOTALL):
         return f"{name}: expected a field that is known here, got {unknown[1][:80]!r}"
     if missing := re.search(r"missing required field `(.*)`", message):
         return f"{name}: expected a field {missing[1]!r}, got none"
-    message = message.replace("Expected", "expected").replace("`", "")
     came = request.query_params.getall(name, [])
-    got = f", got {', '.join(repr(value[:80]) for value in came)}" if came and ", got" not in message else ""
-    return f"{name}: {message}{got}"
+    if came:
+        message = f"{message.partition(', got')[0]}, got {', '.join(repr(value[:80]) for value in came)}"
+    for word, plain in PLAIN.items():
+        message = message.replace(f"`{word}`", plain)
+    return f"{name}: {message.replace('Expected', 'expected').replace('`', '')}"
+
+
+def _parameter(request: Asking, name: str) -> str:
+    """What a parameter is called where it is asked, by its name in the code."""
+    field = request.route_handler.parsed_fn_signature.parameters.get(name)
+    said = field.kwarg_definition if field is not None else None
+    return (said.name if isinstance(said, QueryParameter) else None) or name
 
 
 def _refused(error: HTTPException) -> ProblemDetailsException:
