@@ -52,22 +52,32 @@ def history(
         raise InvalidInput(f"limit: expected 1 to {LIMIT_MAX}, got {limit}")
     after = 0 if cursor is None else opened(cursor, int)
     with pictured(directory) as picture:
-        now = picture.facts(machine)
-        if definition is not None:
-            judged_by(now, definition)
-        found = [each for each in _causes(picture, machine, start, end) if each[0] > after]
-        page = found[:limit]
-        items = [
-            _item(cause, before, after_, (start, end))
-            for (_, cause), (before, after_) in zip(
-                page, _around(picture, machine, page, (start, end), definition), strict=True
-            )
-        ]
-    return Page(items, closed(page[-1][0]) if len(found) > limit else None)
+        found = [each for each in _causes(picture, machine, start, end, definition) if each[0] > after]
+        items = _items(picture, machine, found[:limit], (start, end), definition)
+    return Page(items, closed(found[limit - 1][0]) if len(found) > limit else None)
 
 
-def _causes(picture: Picture, machine: str, start: int, end: int) -> list[Located]:
-    """What restated minutes with a part in [start, end), in the order of the log."""
+def latest(
+    directory: Path, machine: str, start: int, end: int, definition: str | None = None, *, limit: int
+) -> list[dict[str, Any]]:
+    """The last of them, in the same order."""
+    with pictured(directory) as picture:
+        found = _causes(picture, machine, start, end, definition)
+        return _items(picture, machine, found[-limit:], (start, end), definition)
+
+
+def _items(
+    picture: Picture, machine: str, causes: Sequence[Located], window: tuple[int, int], definition: str | None
+) -> list[dict[str, Any]]:
+    around = _around(picture, machine, causes, window, definition)
+    return [_item(cause, *both, window) for (_, cause), both in zip(causes, around, strict=True)]
+
+
+def _causes(picture: Picture, machine: str, start: int, end: int, definition: str | None) -> list[Located]:
+    """What restated minutes with a part in [start, end), in the order of the log; raises NotFound as `oee` does."""
+    facts = picture.facts(machine)
+    if definition is not None:
+        judged_by(facts, definition)
     of = oee_history.c
     columns = (of.cause, of.cause_type, of.cause_events, of.by, of.reason, of.known_to_ns)
     minutes = sa.func.count(of.start_ns.distinct()).label("minutes")

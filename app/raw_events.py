@@ -1,8 +1,7 @@
 """The raw events of a stretch of a machine's time: what a figure is made of at last, as it came in.
 
 Rules: events of the machine and of the whole site that the fold of figures takes, with a part in the stretch by their own times,
-in the order of the log, up to the place of the rows. A frame of readings is one item. Pages are by position; a cursor is that of
-the last one given.
+in the order of the log. A frame of readings is one item. Pages are by position; a cursor is that of the last one given.
 """
 
 from __future__ import annotations
@@ -13,9 +12,7 @@ from typing import Any
 import msgspec
 
 from tailrace.app import compose
-from tailrace.app.pipeline import PLACE
 from tailrace.connectors.log_sqlite_reader import LogReader
-from tailrace.projections.store_sqlite import place_of
 from tailrace.schemas import codec
 from tailrace.schemas.errors import InvalidEvent
 from tailrace.schemas.frame import Frame, quality_word
@@ -47,9 +44,8 @@ def raw_events(
     directory: Path, machine: str, start: int, end: int, *, cursor: int = 0, limit: int = 20
 ) -> tuple[list[RawItem], int | None]:
     """At most `limit` records of [start, end) in ns after the position `cursor`, and the cursor of the next page, if any."""
-    with compose.reading(directory) as log, compose.read_store(directory) as connection:
-        until = place_of(connection, PLACE).position
-        return raw_events_of(log, machine, (start, end), until, cursor=cursor, limit=limit)
+    with compose.reading(directory) as log:
+        return raw_events_of(log, machine, (start, end), log.end(), cursor=cursor, limit=limit)
 
 
 def raw_events_of(

@@ -1,13 +1,14 @@
 """What was known when: the figures of the page's window as they were known at a time, beside those of now, and what moved since.
 
 Rules: it is `oee diff` (app/oee_diff.py) from the time that is asked to now: what moved adds up to the difference, and each of it
-says who moved it and why. A time is the plant's.
+says who moved it and why. Below stand the latest lines of the window's ledger (app/oee_ledger.py), each with the figure before
+and after it. A time is the plant's.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from markupsafe import Markup
 from nicegui import ui
 
 from tailrace.app.oee_diff import diff
+from tailrace.app.oee_ledger import latest
 from tailrace.app.ui_desk import Desk
 from tailrace.app.ui_figures import Shown
 from tailrace.app.ui_page import empty, markup
@@ -22,6 +24,9 @@ from tailrace.app.ui_text import Zone, html, instant, joined, measure, no_value,
 from tailrace.app.ui_waterfall import WORDS
 from tailrace.schemas.errors import TailraceError
 from tailrace.schemas.instant import HOUR, SECOND, format_instant
+
+LINES = 10
+"""Lines of the ledger that are shown."""
 
 RATIOS = {
     "oee": "OEE", "availability": "Availability", "performance": "Performance", "quality": "Quality", "completeness": "Known",
@@ -53,10 +58,28 @@ class Ledger:
         asked = (self._desk.served.directory, self._machine, shown.start, shown.end, known, definition or None)
         try:
             found = await asyncio.to_thread(diff, *asked)
+            lines = await asyncio.to_thread(latest, *asked[:4], definition or None, limit=LINES)
         except TailraceError as error:
             self._content.content = empty("It cannot be said", str(error))
             return
-        self._content.content = ledger(found, known, self._desk.zone)
+        self._content.content = ledger(found, known, self._desk.zone) + restated(lines, known[1], self._desk.zone)
+
+
+def restated(lines: Sequence[Mapping[str, Any]], now: int, zone: Zone) -> Markup:
+    """Who restated the window, when and why, and what the OEE was before and after; the newest first."""
+    if not lines:
+        return html('<p class="muted">Nothing restated this window.</p>')
+    shown = joined([_line(each, now, zone) for each in reversed(lines)])
+    return html('<h3>Restated by</h3><ul class="rows ledger">{}</ul>', shown)
+
+
+def _line(each: Mapping[str, Any], now: int, zone: Zone) -> Markup:
+    said = [each["reason"] or each["type"], f"by {each['by']}" if each["by"] else ""]
+    return html(
+        '<li data-restated="{}"><b class="num">{} → {}</b> {} <span class="muted small">{} minutes · {}</span></li>',
+        each["cause"], _ratio(each["before"], "oee"), _ratio(each["after"], "oee"), " · ".join(part for part in said if part),
+        each["minutes"], zone.time(instant(each["at"]), now, exact=True),
+    )  # fmt: skip
 
 
 def ledger(found: Mapping[str, Any], known: tuple[int, int], zone: Zone) -> Markup:

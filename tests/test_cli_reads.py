@@ -20,7 +20,7 @@ from commands import running, tailrace, tailrace_json
 from tailrace.app import compose, doctor
 from tailrace.app.explain import explain_oee
 from tailrace.connectors.log_sqlite import SqliteLog
-from tailrace.schemas.instant import HOUR, MINUTE, SECOND, parse_instant
+from tailrace.schemas.instant import HOUR, MINUTE, SECOND, format_instant, parse_instant
 from test_rollup_queries import alarm, put
 
 DAY = [
@@ -298,7 +298,7 @@ async def filled(data: Path, seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(8))
 async def test_parts_add_up_on_random_timelines(tmp_path: Path, seed: int) -> None:
-    """explain says so itself where they do not; its sums are done here again."""
+    """explain says so itself where they do not; its sums are done here again, in whole nanoseconds, under any definition."""
     await filled(tmp_path, seed)
     rng = random.Random(seed)
     with compose.pipeline(tmp_path) as pipeline:
@@ -306,15 +306,87 @@ async def test_parts_add_up_on_random_timelines(tmp_path: Path, seed: int) -> No
     for _ in range(6):
         start = oee_random.EPOCH + rng.randrange(48 * HOUR)
         end = start + rng.choice((1, MINUTE, HOUR, 30 * HOUR, rng.randrange(1, 60 * HOUR)))
-        found = explain_oee(tmp_path, "M1", start, end)
+        found = explain_oee(tmp_path, "M1", start, end, rng.choice((None, "iso", "semi", "vorne")), events=0)
         sums: Counter[str] = Counter()
         for each in found["time"]:
             sums[each["bucket"]] += int(parse_instant(each["to"])) - int(parse_instant(each["from"]))
         for name in ("run", "microstop", "breakdown", "setup", "unknown", "planned_stop", "excluded", "not_scheduled"):
-            assert sums[name] == pytest.approx(found["figures"][name] * SECOND, abs=1000)
+            assert sums[name] == ns(found["figures"][name])
         assert sum(sums.values()) == end - start
+        _require_waterfall(found["figures"], sums)
         for name in ("good", "reject", "rework", "offplan_good", "offplan_reject"):
             assert sum(each[name] for each in found["parts"]) == found["figures"][name]
+
+
+def ns(figure: float) -> int:
+    """A figure in seconds as whole nanoseconds; a float holds those of a window of 100 days exactly."""
+    return round(figure * SECOND)
+
+
+def _require_waterfall(found: dict[str, Any], sums: Counter[str]) -> None:
+    """From calendar time down to valuable time, level by level."""
+    left_out = sums["not_scheduled"] + sums["planned_stop"] + sums["excluded"]
+    assert ns(found["pbt"]) == ns(found["calendar"]) - left_out
+    down = sums["setup"] + sums["breakdown"] + sums["unknown"]
+    assert ns(found["operating"]) == ns(found["pbt"]) - down == sums["run"] + sums["microstop"]
+    if found["valuable"] is not None:
+        lost = sums["microstop"] + ns(found["speed_loss"]) + ns(found["quality_loss"])
+        assert ns(found["operating"]) - lost == ns(found["valuable"])
+
+
+def test_a_definition_that_is_asked_for_is_explained(store: Path) -> None:
+    """By `semi` all of the time is judged, and the calendar's planned stop is a loss of it."""
+    for name in ("iso", "semi", "vorne"):
+        found = tailrace_json("explain", "oee", "--dir", store, *SHIFT, "--definition", name)
+        figures = tailrace_json("oee", "--dir", store, *SHIFT, "--definition", name)
+        assert found["figures"] == figures
+        assert [each["name"] for each in found["definitions"]] == figures["definition"] == [f"{name}@1"]
+        assert found["formulas"][-1]["below_s"] == figures["base"]
+        for bucket in ("run", "breakdown", "microstop", "planned_stop", "setup"):
+            assert sum(each["seconds"] for each in found["time"] if each["bucket"] == bucket) == figures[bucket]
+    assert found["value"] != tailrace_json("explain", "oee", "--dir", store, *SHIFT, "--definition", "semi")["value"]
+    done = tailrace("explain", "oee", "--dir", store, *SHIFT, "--definition", "x", code=1)
+    assert "expected a definition that somebody set, got 'x'" in done.stderr
+
+
+def test_a_figure_leads_to_its_raw_events(store: Path) -> None:
+    """Figure, buckets, intervals, events: a page of events, and each interval names those that have a part in it."""
+    found = tailrace_json("explain", "oee", "--dir", store, *SHIFT)
+    events = found["events"]["items"]
+    with compose.reading(store) as log:
+        first, last = parse_instant(SHIFT[3]), parse_instant(SHIFT[5])
+        records = [each for each in log.between("M1", first, last, 0, 100) if each.type != "source.accounted"]
+    assert [(each["position"], each["t"], each["source"], each["session"], each["seq"]) for each in events] == [
+        (each.position, format_instant(each.t_min), each.source, each.session, each.first_seq) for each in records
+    ]
+    assert {"ingested", "quality"} <= events[0].keys()
+    down = next(each for each in found["time"] if each["bucket"] == "breakdown")
+    said = {each["position"]: each for each in events}
+    assert [said[position]["said"].get("state") for position in down["events"]] == ["stopped"]
+    pages, cursor = [], found["events"]["next"]
+    assert cursor is None
+    more: list[str] = []
+    while cursor is not None or not pages:
+        page = tailrace_json("explain", "oee", "--dir", store, *SHIFT, "--events", 2, *more)["events"]
+        pages += page["items"]
+        cursor = page["next"]
+        more = ["--cursor", str(cursor)]
+    assert pages == events
+    assert "raw event" in tailrace("explain", "oee", "--dir", store, *SHIFT).stdout
+
+
+def test_lines_that_there_are_are_named_to_who_asks_for_another(store: Path) -> None:
+    done = tailrace("oee", "--dir", store, "--line", "L9", *SHIFT[2:], code=1)
+    assert "registered in line 'L9', got none; known lines: L1; known sites: none" in done.stderr
+    found = tailrace_json(
+        "oee", "compare", "--dir", store, "--line", "L1", *SHIFT[2:], "--definition", "iso", "--definition", "semi"
+    )
+    for each, name in zip(found["definitions"], ("iso", "semi"), strict=True):
+        assert each == tailrace_json("oee", "--dir", store, "--line", "L1", *SHIFT[2:], "--definition", name)
+    shown = tailrace("oee", "compare", "--dir", store, "--line", "L1", *SHIFT[2:], "--definition", "iso").stdout
+    assert "iso@1" in shown and "L1" in shown
+    refused = tailrace("oee", "compare", "--dir", store, "--line", "L1", *SHIFT, "--definition", "iso", code=2)
+    assert "expected one of --machine, --machines and --line, got --machine and --line" in refused.stderr
 
 
 def test_rows_that_disagree_with_the_facts_are_told(store: Path) -> None:

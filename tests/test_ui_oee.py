@@ -182,6 +182,7 @@ def test_what_was_known_before_a_reason_stands_beside_what_is_known_now(browser:
         moved = page.locator("[data-moved]", has_text="Oiling")
         expect(moved).to_contain_text("by Ann")
         expect(moved).to_contain_text("→ Planned stops")
+        expect(page.locator("[data-restated]", has_text="Oiling").first).to_contain_text("by Ann")
         table = page.locator(".then")
         start, end, known = (table.get_attribute(f"data-{name}") or "" for name in ("from", "to", "known"))
         times = [part for each in known.split() for part in ("--known-at", each)]
