@@ -1,4 +1,4 @@
-"""The latest reading of a signal has a row for each clock (`signal_clock`), which is made of the log; `signal_now` is a view of it."""
+"""The latest reading of a signal has a row for each clock, in `signal_clock`, made of the log; `signal_now` is a view of it."""
 
 import sqlalchemy as sa
 from alembic import op

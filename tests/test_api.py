@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ NOW = oee_random.EPOCH + 30 * HOUR
 
 
 @asynccontextmanager
-async def served(directory: Path, events: list[Event]) -> AsyncIterator[tuple[AsyncClient, SqliteLog]]:
+async def served(directory: Path, events: Sequence[Event]) -> AsyncIterator[tuple[AsyncClient, SqliteLog]]:
     """A client of the API of a folder that holds these events, with a fold that runs beside it."""
     log = SqliteLog(directory / "events.db")
     changes = Changes(directory, lambda: NOW)

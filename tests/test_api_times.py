@@ -10,12 +10,15 @@ from typing import Any
 
 import msgspec
 import pytest
-from httpx import AsyncClient
+from httpx import ASGITransport, AsyncClient
 
 import oee_harness as harness
 import oee_random
 from tailrace.app import compose
+from tailrace.app.api import Served, api
+from tailrace.app.live import Changes
 from tailrace.app.oee_picture import pictured
+from tailrace.app.stop_report import report
 from tailrace.connectors.log_sqlite import SqliteLog
 from tailrace.projections import queries
 from tailrace.schemas import codec
@@ -89,8 +92,6 @@ def plain(found: Sequence[msgspec.Struct]) -> list[Any]:
 
 @pytest.mark.parametrize("seed", range(2))
 async def test_a_report_of_stops_is_of_what_was_known(tmp_path: Path, seed: int) -> None:
-    from tailrace.app.stop_report import report  # noqa: PLC0415  kept beside its use
-
     events = two_machines(seed)
     known = int(events[len(events) * 2 // 3].ingested or events[len(events) * 2 // 3].t)
     live = tmp_path / "live"
@@ -223,13 +224,10 @@ async def test_a_tag_changes_when_the_answer_does_and_not_before(tmp_path: Path)
 
 
 async def test_an_answer_that_runs_with_the_clock_is_a_new_one_each_time(tmp_path: Path) -> None:
-    from httpx import ASGITransport  # noqa: PLC0415
-
-    from tailrace.app.api import Served, api  # noqa: PLC0415  kept beside their use
 
     async with served(tmp_path, [said(NOW - 2 * HOUR, "running"), said(NOW - HOUR, "fault")]) as (_, log):
         now = [NOW]
-        app: Any = api(Served(tmp_path, log, dict, None, lambda: now[0]))  # type: ignore[arg-type]  nobody follows changes here
+        app: Any = api(Served(tmp_path, log, dict, Changes(tmp_path, lambda: NOW), lambda: now[0]))
         async with AsyncClient(transport=ASGITransport(app), base_url="http://plant") as client:
             runs = [("stops", {}), ("oee", {}), ("stops/pareto", WINDOW)]
             stands = [("machines", {}), ("stops", {"at": WINDOW["to"]}), ("oee", WINDOW)]

@@ -56,9 +56,12 @@ def test_rows_with_other_columns_are_another_batch_after_it() -> None:
 
 
 def test_of_the_newest_the_later_of_equals_stands() -> None:
-    rows = [{"machine": "M", "signal": "s", "t_ns": t, "value": v} for t, v in ((5, 1.0), (7, 2.0), (7, 3.0), (6, 4.0))]
+    rows = [
+        {"machine": "M", "signal": "s", "clock": "", "t_ns": t, "value": v}
+        for t, v in ((5, 1.0), (7, 2.0), (7, 3.0), (6, 4.0))
+    ]
     (one,) = said(Change("signal_clock", rows, newest=("t_ns",)))
-    assert cells(one) == [["M", "s", 7, 3.0]]
+    assert cells(one) == [["M", "s", "", 7, 3.0]]
 
 
 def test_numbers_to_add_are_put_together_before() -> None:
@@ -84,10 +87,9 @@ def test_rows_to_keep_are_one_a_key_and_statement() -> None:
 
 def test_what_is_no_number_is_null_and_bytes_are_hexadecimal() -> None:
     values: list[Any] = [float("nan"), float("inf"), float("-inf"), None, Decimal("0.1"), 1e-300]
-    (one,) = said(
-        Change("signal_clock", [{"machine": "M", "signal": str(i), "value": v} for i, v in enumerate(values)])
-    )
-    assert [cell[2] for cell in cells(one)] == [None, None, None, None, 0.1, 1e-300]
+    rows = [{"machine": "M", "signal": str(i), "clock": "", "value": v} for i, v in enumerate(values)]
+    (one,) = said(Change("signal_clock", rows))
+    assert [cell[3] for cell in cells(one)] == [None, None, None, None, 0.1, 1e-300]
     (two,) = said(Change("quarantine", [{"id": "q", "raw": bytes(range(256))}]))
     assert bytes.fromhex(cells(two)[0][1]) == bytes(range(256))
 

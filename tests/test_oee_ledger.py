@@ -16,7 +16,7 @@ from tailrace.app.explain_event import explain_event
 from tailrace.app.oee_ledger import history
 from tailrace.app.oee_query import oee
 from tailrace.connectors.log_sqlite import SqliteLog
-from tailrace.schemas.instant import HOUR, SECOND
+from tailrace.schemas.instant import HOUR, SECOND, parse_instant
 from test_api import served
 from test_cli_reads import SHIFT, give, items
 from test_cli_reads import store as day
@@ -80,8 +80,6 @@ async def test_lines_are_what_each_event_changed(tmp_path: Path, seed: int) -> N
 
 
 def _of_window(path: Path, figures: dict[str, Any]) -> list[dict[str, Any]]:
-    from tailrace.schemas.instant import parse_instant  # noqa: PLC0415  kept beside its use
-
     return history(path, "M1", parse_instant(figures["from"]), parse_instant(figures["to"]), limit=100).items
 
 
