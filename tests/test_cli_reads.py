@@ -363,7 +363,8 @@ def test_a_figure_leads_to_its_raw_events(store: Path) -> None:
     down = next(each for each in found["time"] if each["bucket"] == "breakdown")
     said = {each["position"]: each for each in events}
     assert [said[position]["said"].get("state") for position in down["events"]] == ["stopped"]
-    pages, cursor = [], found["events"]["next"]
+    pages: list[dict[str, Any]] = []
+    cursor = found["events"]["next"]
     assert cursor is None
     more: list[str] = []
     while cursor is not None or not pages:

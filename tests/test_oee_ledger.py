@@ -89,7 +89,7 @@ async def test_the_last_line_ends_with_what_is_known_now_where_nothing_came_behi
         stop = (await client.get("/v1/stops", params={"limit": 1000})).json()["items"][-1]
         edit = {"category": "setup", "reason": "tool", "by": "ann", "expected_revision": stop["revision"]}
         assert (await client.post(f"/v1/stops/{stop['id']}/reason", json=edit)).status_code == 200
-        asked = {"machine": "M1", "from": str(WINDOW[0] // SECOND), "to": str(WINDOW[1] // SECOND), "limit": 100}
+        asked = {"machine": "M1", "from": str(WINDOW[0] // SECOND), "to": str(WINDOW[1] // SECOND), "limit": "100"}
         found = (await client.get("/v1/oee/history", params=asked)).json()["items"]
         last = found[-1]
         assert (last["type"], last["by"], last["reason"]) == ("reason.assigned", "ann", "tool")
