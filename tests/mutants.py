@@ -151,8 +151,39 @@ MUTANTS = (
     Mutant(
         "rows of a newer time stay",
         "projections/store_sqlite.py",
-        "stands = statement.excluded[newest] >= table.c[newest] if newest else None", "stands = None",
+        "stands = not_older(statement.excluded, table.c, newest) if newest else None", "stands = None",
         "tests/test_store_conformance.py",
+    ),
+    Mutant(
+        "a signal's clocks are not sorted against each other",
+        "projections/views.py", "sa.select(sa.func.max(other.c.position))", "sa.select(sa.func.min(other.c.position))",
+        "tests/test_projections.py::test_between_two_clocks_the_later_in_the_log_stands",
+    ),
+    Mutant(
+        "history of another clock does not stand over what is live",
+        "projections/views.py", "other.c.t_ns >= latest - AHEAD_MAX", "other.c.t_ns >= 0",
+        "tests/test_projections.py::test_history_of_another_clock_does_not_stand_over_what_is_live",
+    ),
+    # -- REST
+    Mutant(
+        "a tag hangs on the place of the rows",
+        "app/api_tag.py", "query, place, origin,", "query,",
+        "tests/test_api_times.py::test_a_tag_changes_when_the_answer_does_and_not_before",
+    ),
+    Mutant(
+        "a tag hangs on the clock where its answer does",
+        "app/api_tag.py", "here.clock() if by_clock else None", "None",
+        "tests/test_api_times.py::test_an_answer_that_runs_with_the_clock_is_a_new_one_each_time",
+    ),
+    Mutant(
+        "what was caused later was not known",
+        "app/known_rows.py", "WHERE cause <= ? AND", "WHERE cause >= 0 * ? AND",
+        "tests/test_api_times.py::test_what_was_known_is_what_a_shorter_log_says",
+    ),
+    Mutant(
+        "a reading that was stamped later did not stand",
+        "projections/now.py", "else t <= until", "else t <= until + 10**15",
+        "tests/test_api_times.py::test_the_floor_at_a_time_is_what_the_events_up_to_it_say",
     ),
     # -- figures
     Mutant(
