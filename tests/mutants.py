@@ -180,11 +180,6 @@ MUTANTS = (
         "app/known_rows.py", "WHERE cause <= ? AND", "WHERE cause >= 0 * ? AND",
         "tests/test_api_times.py::test_what_was_known_is_what_a_shorter_log_says",
     ),
-    Mutant(
-        "a reading that was stamped later did not stand",
-        "projections/now.py", "else t <= until", "else t <= until + 10**15",
-        "tests/test_api_times.py::test_the_floor_at_a_time_is_what_the_events_up_to_it_say",
-    ),
     # -- figures
     Mutant(
         "of two edits of one stop the second is told so",
