@@ -37,6 +37,7 @@ WHERE = {
     "log": "cli_log",
     "replay": "cli_replay",
     "diff": "cli_diff",
+    "rebuild": "cli_rebuild",
     "audit": "cli_audit",
     "parked": "cli_parked",
 }

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 import msgspec
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tailrace.app import cli_options as options
 from tailrace.app import compose
 from tailrace.app.archive import archive, sealed_hours
-from tailrace.app.output import console, note, put_json, table
+from tailrace.app.output import console, counting, note, put_json, table
 from tailrace.connectors.log_sqlite_verify import verify
 from tailrace.schemas.instant import Instant
 
@@ -37,7 +32,7 @@ def verify_(directory: Path | None, as_json: bool) -> int:
     {"ok", "file", "position", "error", "records", "files", "chain"}.
     """
     path = compose.events_file(options.folder(directory))
-    with _bar("checking records") as heard:
+    with counting("checking records") as heard:
         verdict = verify(path, heard)
     if as_json:
         put_json(msgspec.to_builtins(verdict))
@@ -65,7 +60,7 @@ def archive_(directory: Path | None, before: Instant | None, as_json: bool) -> N
     """
     target = options.folder(directory)
     compose.events_file(target)
-    with _bar("archiving records") as heard:
+    with counting("archiving records") as heard:
         done = asyncio.run(archive(target, sealed_hours(time.time_ns()) if before is None else int(before), heard))
     for name in done.strange:
         note(
@@ -84,13 +79,3 @@ def archive_(directory: Path | None, before: Instant | None, as_json: bool) -> N
         rows = [[each["file"], each["first"], each["last"], each["events"], each["size_bytes"]] for each in shown]
         console().print(table(["file", "first position", "last position", "events", "bytes"], rows))
     console().print(f"archived: {done.archived:,} of {done.records:,} records")
-
-
-@contextmanager
-def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar of records on standard error where that is a terminal: told how many are done, of how many."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    shown = Console(stderr=True)
-    with Progress(*columns, console=shown, transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, of: bar.update(task, completed=done, total=of)

@@ -10,8 +10,9 @@ import sqlite3
 from collections.abc import AsyncIterator, Container, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tailrace import __version__
 from tailrace.app import kafka_folder
 from tailrace.app.pipeline import PLACE, Pipeline, drive
 from tailrace.app.same_log import SameLog
@@ -30,15 +31,8 @@ from tailrace.engine.log import Log
 from tailrace.engine.projector import Projector
 from tailrace.engine.source import Source
 from tailrace.engine.worker import Worker
-from tailrace.projections.anomaly import AnomalyRows
-from tailrace.projections.audit import AuditRows
-from tailrace.projections.facts import FactRows
-from tailrace.projections.ingested import IngestedRows
-from tailrace.projections.now import NowRows
-from tailrace.projections.oee import OeeRows
-from tailrace.projections.parked import ParkedRows
-from tailrace.projections.rollup import RollupRows
-from tailrace.projections.stops import StopRows
+from tailrace.projections import models
+from tailrace.projections.beside_sqlite import Beside
 from tailrace.projections.store_sqlite import SqliteStore, make_tables, place_of
 from tailrace.schemas.errors import InvalidSettings, Owned, Unavailable
 from tailrace.topologies.anomaly import Anomaly
@@ -159,18 +153,31 @@ def pipeline(
             store, derived = SqliteStore(connection), SqliteDerivedLog(connection)
             checkpoints = SqliteCheckpoints(connection)
             found = [each for each in (Oee(), Stops(), Shifts(), Rollup(), Anomaly()) if each.name in only]
-            said = (OeeRows(), StopRows(), RollupRows(), AnomalyRows(), ParkedRows())
             yield Pipeline(
                 connection,
                 store,
                 [Worker(each, events, derived, checkpoints, batch=batch) for each in found],
-                [Projector(store, rows, derived, batch=batch) for rows in said],
-                [
-                    Projector(store, rows, events, batch=batch)
-                    for rows in (FactRows(), AuditRows(), NowRows(), IngestedRows())
-                ],
+                [Projector(store, rows, derived, batch=batch) for rows in models.of_derived()],
+                [Projector(store, rows, events, batch=batch) for rows in models.of_events()],
                 SameLog((into or directory) / READ_FILE, connection, log),
             )
+        finally:
+            drive(events.close())
+
+
+@contextmanager
+def rebuilding(directory: Path, projection: str) -> Iterator[tuple[sqlite3.Connection, Beside, Projector[Any]]]:
+    """The tables of a projection beside the live ones of a folder, and what makes their rows of the log that it reads."""
+    events = SocketLog(directory)
+    with read_store(directory) as connection:
+        try:
+            beside = Beside(connection, projection, __version__)
+            made: Projector[Any]
+            for facts in (each for each in models.of_events() if each.name == projection):
+                made = Projector(beside.store, facts, events)
+            for found in (each for each in models.of_derived() if each.name == projection):
+                made = Projector(beside.store, found, SqliteDerivedLog(connection))
+            yield connection, beside, made
         finally:
             drive(events.close())
 

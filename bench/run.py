@@ -14,7 +14,7 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-BENCHES = ("decode", "append", "fold", "archive", "export", "anomaly", "reports", "page", "demo", "workers")
+BENCHES = ("decode", "append", "fold", "archive", "export", "anomaly", "reports", "page", "demo", "rebuild", "workers")
 FIGURE = re.compile(r"(?P<name>\S.*?) {2,}(?P<value>\S+) (?P<unit>.*?)(?: {2,}\(target (?P<target>.*)\))?")
 BOUND = re.compile(r"(?P<sign>[≥≤])\s*(?P<bound>[-+.,\de]+)")
 
