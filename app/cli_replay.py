@@ -117,6 +117,12 @@ def _on_kafka(plant: Path) -> KafkaSettings:
     return log
 
 
+def _show_database(found: replay.Database) -> None:
+    other = [model for model, each in found.digests.items() if each.live != each.replayed]
+    words = f"differs in {', '.join(other)}" if other else "equal"
+    console().print(f"{found.where}: {words}, up to position {found.position}", markup=False)
+
+
 def _show(found: replay.Verified) -> None:
     rows = [
         (model, each.live[:SHOWN_DIGITS], each.replayed[:SHOWN_DIGITS], "" if each.live == each.replayed else "differs")
@@ -127,4 +133,6 @@ def _show(found: replay.Verified) -> None:
         key = " ".join(f"{name}={value}" for name, value in each.key.items())
         where = f"in {', '.join(each.columns)}" if each.columns else "only one side has that row"
         note(f"{each.model}: the first difference is at {key}: {where}")
+    if found.database is not None:
+        _show_database(found.database)
     console().print(f"{'equal' if found.equal else 'not equal'}, up to position {found.position}")

@@ -12,9 +12,10 @@ import click
 import msgspec
 
 from tailrace.app import cli_options as options
-from tailrace.app import compose, declared, kafka_folder, worker_files
+from tailrace.app import compose, declared, kafka_folder, sql_folder, worker_files
 from tailrace.app.audit import parked
 from tailrace.app.output import console, note, put_json, table
+from tailrace.app.sql_feed import Fed
 from tailrace.connectors.kafka_settings import KafkaSettings
 from tailrace.projections.audit import NOTED
 from tailrace.schemas.errors import InvalidSettings, TailraceError, Unavailable
@@ -38,6 +39,7 @@ def status_(directory: Path | None, as_json: bool) -> None:
         put_json(found)
         return
     _show(found)
+    _show_read_models(found["read_models"])
     _show_kafka(found)
 
 
@@ -53,6 +55,7 @@ def status(directory: Path, log: KafkaSettings | None = None) -> dict[str, Any]:
         "owner": owner.pid if owner else None,
         "workers": worker_files.workers(directory, time.time_ns()),
         "kafka": _health(log) if log else None,
+        "read_models": None,
     }
     if (log or about["workers"]) and not (directory / compose.EVENTS_FILE).is_file():
         return NOTHING | about
@@ -63,7 +66,16 @@ def status(directory: Path, log: KafkaSettings | None = None) -> dict[str, Any]:
     except TailraceError as error:
         note(f"tailrace: {error}")
     held = [msgspec.to_builtins(each) for each in parked(directory)]
-    return account(directory) | {"parked": held, "up": asyncio.run(_live(directory))} | about
+    live = asyncio.run(_live(directory))
+    return account(directory) | {"parked": held, "up": live} | about | {"read_models": _read_models(directory, live)}
+
+
+def _read_models(directory: Path, live: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The database that gets the read models too, as `up` says it is; None where the folder feeds none."""
+    if live is not None:
+        return live.get("read_models")
+    settings = sql_folder.read(directory)
+    return msgspec.to_builtins(Fed(where=settings.where, state="not fed")) if settings else None
 
 
 def _health(log: KafkaSettings) -> Mapping[str, Any]:
@@ -156,6 +168,15 @@ def _archive(found: Mapping[str, Any]) -> str:
         else f"{found['archived_records']} records, from before {found['before']}"
     )
     return f"archive: what came in {found['after_days']} days ago; {done}{', at work' if found['running'] else ''}"
+
+
+def _show_read_models(fed: Mapping[str, Any] | None) -> None:
+    if fed is None:
+        return
+    behind = f", {fed['behind_records']} records behind" if fed["behind_records"] else ""
+    at = f", position {fed['position']}{behind}" if fed["position"] is not None else ""
+    words = "; ".join(each for each in (fed["error"], fed["note"]) if each)
+    console().print(f"rows in   {fed['where']}: {fed['state']}{at}{f': {words}' if words else ''}", markup=False)
 
 
 def _show_kafka(found: Mapping[str, Any]) -> None:

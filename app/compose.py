@@ -16,6 +16,7 @@ from tailrace import __version__
 from tailrace.app import kafka_folder
 from tailrace.app.pipeline import PLACE, Pipeline, drive
 from tailrace.app.same_log import SameLog
+from tailrace.app.sql_origin import SqlStore
 from tailrace.connectors.checkpoints_sqlite import SqliteCheckpoints
 from tailrace.connectors.derived_sqlite import SqliteDerivedLog
 from tailrace.connectors.kafka_settings import KafkaSettings
@@ -33,6 +34,8 @@ from tailrace.engine.source import Source
 from tailrace.engine.worker import Worker
 from tailrace.projections import models
 from tailrace.projections.beside_sqlite import Beside
+from tailrace.projections.store_file import FileStore
+from tailrace.projections.store_settings import ReadModels
 from tailrace.projections.store_sqlite import SqliteStore, make_tables, place_of
 from tailrace.schemas.errors import InvalidSettings, Owned, Unavailable
 from tailrace.topologies.anomaly import Anomaly
@@ -163,6 +166,16 @@ def pipeline(
             )
         finally:
             drive(events.close())
+
+
+def sql_store(settings: ReadModels) -> SqlStore:
+    """The database that a plant file names. Raises InvalidSettings where its password or its driver is not to be had."""
+    file = settings.file
+    if file is not None:
+        return FileStore(file)
+    from tailrace.projections.store_mssql import MssqlStore  # noqa: PLC0415  its drivers are an extra
+
+    return MssqlStore.open(settings.whole(), settings.schema or None)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tailrace.app import cli_options as options
-from tailrace.app import compose, kafka_folder
+from tailrace.app import compose, doctor_read_models, kafka_folder, sql_folder
 from tailrace.app.doctor_check import Check, judged
 from tailrace.app.pipeline import PLACE
 from tailrace.app.same_log import SameLog
@@ -65,7 +65,7 @@ def _looks(directory: Path, clock: Callable[[], int]) -> list[tuple[str, Callabl
         ("python", _python), ("libraries", _libraries), ("sqlite", lambda: _sqlite(directory)),
         ("disk", lambda: _disk(directory)), ("ports", _ports), ("clock", lambda: _clock(directory, clock())),
         ("helpers", _helpers), ("data", lambda: _data(directory)), ("plant", _plant),
-        ("kafka", lambda: _kafka(directory)),
+        ("kafka", lambda: _kafka(directory)), ("read models", lambda: _read_models(directory)),
     ]  # fmt: skip
 
 
@@ -294,6 +294,14 @@ def _plant() -> Iterator[Check]:
         return
     yield Check("plant", "ok", f"{plant.site.name}: {len(plant.machines)} machines, {len(plant.sources)} sources")
     yield from _sources(plant)
+
+
+def _read_models(directory: Path) -> Iterator[Check]:
+    """The database that gets the read models too, if the folder or the plant file names one."""
+    plant = options.here()
+    settings = sql_folder.read(directory) or (plant.read_models if plant else None)
+    if settings is not None:
+        yield from doctor_read_models.looks(settings)
 
 
 def _kafka(directory: Path) -> Iterator[Check]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from tailrace.app import compose
+from tailrace.app import compose, sql_folder, sql_verify
 from tailrace.app.pipeline import PLACE, Pipeline
 from tailrace.connectors.kafka_settings import KafkaSettings
 from tailrace.projections import digest
@@ -44,29 +44,53 @@ class Difference(msgspec.Struct, frozen=True):
     columns: list[str]
 
 
+class Database(msgspec.Struct, frozen=True):
+    """The database that gets the read models too: its rows (`live`) and those made again, at a position of its own."""
+
+    where: str
+    position: int
+    digests: dict[str, Digest]
+
+
 class Verified(msgspec.Struct, frozen=True):
-    """position: of the last record that the rows have; first_differences: one for each model that is not equal."""
+    """position: of the last record that the rows have; first_differences: one for each model that is not equal.
+
+    database: the same of the database that the folder feeds, where it feeds one.
+    """
 
     equal: bool
     position: int
     digests: dict[str, Digest]
     first_differences: list[Difference]
+    database: Database | None = None
 
 
 def verify(directory: Path, tell: Tell = lambda _done, _all: None, *, batch: int = BATCH) -> Verified:
     """Folds the log of a folder again, beside it, and compares."""
     compose.catch_up(directory)
+    settings = sql_folder.read(directory)
+    found = sql_verify.digests(directory, settings) if settings else None
     with (
         tempfile.TemporaryDirectory(prefix="tailrace-") as name,
         compose.read_store(directory) as live,
         compose.read_store(Path(name)) as again,
         compose.pipeline(directory, batch=batch, into=Path(name)) as pipeline,
     ):
+        database = None
+        if found is not None:
+            _fold(pipeline, found.position, tell)
+            database = _database(found, digest.digests(again))
         _fold(pipeline, place_of(live, PLACE).position, tell)
         with _snapshot(live):
             position = place_of(live, PLACE).position
             _fold(pipeline, position, tell)
-            return _compare(live, again, position)
+            verified = _compare(live, again, position)
+    same = database is None or all(each.live == each.replayed for each in database.digests.values())
+    return msgspec.structs.replace(verified, database=database, equal=verified.equal and same)
+
+
+def _database(found: sql_verify.Stands, again: dict[str, str]) -> Database:
+    return Database(found.where, found.position, {model: Digest(found.digests[model], again[model]) for model in again})
 
 
 def verify_against(directory: Path, log: KafkaSettings) -> Verified:

@@ -20,7 +20,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tailrace.app import calendar_events, compose, declared, garbage
+import msgspec
+
+from tailrace.app import calendar_events, compose, declared, garbage, sql_folder
 from tailrace.app.archiving import Archiving
 from tailrace.app.catching_up import CatchingUp
 from tailrace.app.live import Changes
@@ -57,6 +59,9 @@ RETRY_LAST_S = 30.0
 
 SWITCH_S = 0.001
 """How long the fold may keep the interpreter from sources, appends and page."""
+
+FEED = "read models"
+"""What is wrong with the database of `read_models` is said under this name."""
 
 SHOW_S = 2.0
 """How long what shows the folder may take to end."""
@@ -100,6 +105,7 @@ class Runner:
         self._said_until = 0
         self._following: Following | None = None
         self._archiving = Archiving(directory, plant.archive.after_days, clock) if plant.archive else None
+        self._feed = sql_folder.feed(directory, plant.read_models, self._heard_of_feed)
 
     @property
     def reached(self) -> int:
@@ -156,6 +162,7 @@ class Runner:
             "sources": sources,
             "troubles": self._troubles,
             "kafka": self._following.status if self._following else None,
+            "read_models": msgspec.to_builtins(self._feed.status) if self._feed else None,
             "reached": self._reached,
             "catching_up": self._catching_up.share,
             "archive": self._archiving.status if self._archiving else None,
@@ -179,6 +186,9 @@ class Runner:
                 "up on %s with %d sources, process %d; Ctrl-C ends it",
                 self._directory, len(self._plant.sources), os.getpid(),
             )  # fmt: skip
+            sql_folder.write(self._directory, self._plant.read_models)
+            if self._feed is not None:
+                self._feed.start()
             await self._stop.wait()
             _said.info("ending: carrying what is on its way")
             for each in self._ingests:
@@ -187,6 +197,8 @@ class Runner:
             await self._arrived()
             await _ended([*watching, folding], 0)
             await asyncio.to_thread(self._finish, pipeline)
+            if self._feed is not None:
+                await asyncio.to_thread(self._feed.stop)
             await _ended(showing, SHOW_S)
 
     async def _arrived(self) -> None:
@@ -287,6 +299,15 @@ class Runner:
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), seconds)
+
+    def _heard_of_feed(self, words: str) -> None:
+        """What is wrong with the database that is fed, '' once nothing is."""
+        if words and self._troubles.get(FEED) != words:
+            _said.error("%s: %s", FEED, words)
+        if words:
+            self._troubles[FEED] = words
+        else:
+            self._troubles.pop(FEED, None)
 
     def _say(self, what: str, error: Exception) -> None:
         message = str(error) if isinstance(error, TailraceError) else f"{type(error).__name__}: {error}"

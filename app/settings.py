@@ -21,6 +21,7 @@ from tailrace.connectors.mqtt_settings import MqttSettings
 from tailrace.connectors.opcua_settings import OpcUaSettings
 from tailrace.engine.ingest import Signals
 from tailrace.projections.oee_definition import BUILT_IN
+from tailrace.projections.store_settings import ReadModels
 from tailrace.schemas import line
 from tailrace.schemas.calendar import Calendar, PlannedStop
 from tailrace.schemas.errors import InvalidSettings
@@ -105,6 +106,7 @@ class Plant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     log: where the log is when it is not in the data folder. reasons: what people choose from for a stop; absent: a usual tree.
     archive: what `tailrace up` archives by itself; absent: nothing.
+    read_models: a database that gets the tables of read.db too.
     """
 
     site: Site
@@ -117,6 +119,7 @@ class Plant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     sources: list[SourceSettings] = []
     log: KafkaSettings | None = None
     archive: Archive | None = None
+    read_models: ReadModels | None = None
 
     @property
     def built_in(self) -> list[str]:
@@ -179,6 +182,8 @@ def _problems(plant: Plant) -> list[tuple[Place, str]]:
     lines = {machine.line for machine in plant.machines.values()} | plant.lines.keys()
     found += reason_settings.problems(plant.reasons, plant.machines.keys(), lines - {""})
     found += _repeated("definitions", [f"{each.name}@{each.version}" for each in plant.definitions])
+    if plant.read_models is not None:
+        found += [(("read_models", field), problem) for field, problem in plant.read_models.problems()]
     found += _repeated("sources", [each.name for each in plant.sources])
     return found
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import math
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import zip_longest
@@ -35,6 +35,9 @@ NOT_SAID = frozenset({"position"})
 """Columns that are in no digest."""
 
 Row = tuple[Any, ...]
+Read = Callable[[sa.Select[Any]], Awaitable[list[dict[str, Any]]]]
+"""Reads the rows of a statement, by column name."""
+
 _encode = msgspec.msgpack.Encoder().encode
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -59,6 +62,28 @@ def rows(connection: sqlite3.Connection, model: str) -> Iterator[Row]:
     each = _canonical(model)
     for row in connection.execute(f'SELECT {names} FROM "{model}" ORDER BY {keys}'):
         yield tuple([make(value) for make, value in zip(each, row, strict=True)])
+
+
+async def digests_of(read: Read) -> dict[str, str]:
+    """The same of any database, by what reads a statement there."""
+    return {model: digest([row async for row in rows_of(read, model)]) for model in MODELS}
+
+
+async def rows_of(read: Read, model: str) -> AsyncIterator[Row]:
+    """The canonical rows of a read model there. Sorted here: databases have orders of text of their own."""
+    table, keys = metadata.tables[model], keys_of(model)
+    select = sa.select(*(table.c[name] for name in columns_of(model)))
+    if len(keys) == 1:
+        selects = [select]
+    else:  # not all at once: by machine, as a rule
+        first = table.c[keys[0]]
+        found = sorted(row[keys[0]] for row in await read(sa.select(first).distinct()))
+        selects = [select.where(first == value) for value in found]
+    each, places = _canonical(model), [columns_of(model).index(name) for name in keys]
+    for one in selects:
+        some = [tuple([make(v) for make, v in zip(each, row.values(), strict=True)]) for row in await read(one)]
+        for row in sorted(some, key=lambda row: _key(row, places)):
+            yield row
 
 
 def columns_of(model: str) -> list[str]:
