@@ -8,7 +8,7 @@
 #   make bench        the figures of docs and README, measured here, against their targets
 #   make constraints  newest versions of everything, written to constraints.txt
 #   make pictures     the pictures of docs/tour.md, from what the tests see (Chromium)
-#   make schema       docs/plant.schema.json from the types
+#   make schema       docs/plant.schema.json from the types, docs/schema.md from the tables
 #   make dashboards   Grafana's dashboards from docker/grafana/dashboards.py
 
 PYTHON ?= python3
@@ -46,6 +46,7 @@ pictures: $(READY)
 
 schema: $(READY)
 	$(BIN)/tailrace validate --schema | $(BIN)/python -m json.tool > docs/plant.schema.json
+	$(BIN)/python -m tailrace.projections.schema_page > docs/schema.md
 
 dashboards: $(READY)
 	$(BIN)/python docker/grafana/make.py

@@ -23,6 +23,7 @@ from figure import EPOCH, show
 from tailrace.connectors.derived_sqlite import SqliteDerivedLog
 from tailrace.engine.projector import Projector
 from tailrace.engine.store import Change, Place
+from tailrace.projections.column_types import KEY
 from tailrace.projections.oee import OeeRows
 from tailrace.projections.store_sqlite import SqliteStore
 from tailrace.projections.tables import metadata
@@ -38,7 +39,7 @@ VALUES = [f"value_{i:02d}" for i in range(17)]
 TABLE = sa.Table(
     "bench_row",
     metadata,
-    sa.Column("machine", sa.String(64), primary_key=True, nullable=False),
+    sa.Column("machine", KEY, primary_key=True, nullable=False),
     sa.Column("start_ns", sa.BigInteger(), primary_key=True, nullable=False, autoincrement=False),
     sa.Column("start", sa.Text(), nullable=False),
     *(sa.Column(name, sa.BigInteger(), nullable=False) for name in VALUES),

@@ -5,6 +5,7 @@ Each bench is a program of its own, so that none warms up or disturbs another; w
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -14,7 +15,8 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-BENCHES = ("decode", "append", "fold", "archive", "export", "anomaly", "reports", "page", "demo", "rebuild", "workers")
+ALWAYS = ("decode", "append", "fold", "archive", "export", "anomaly", "reports", "page", "demo", "rebuild", "workers")
+BENCHES = (*ALWAYS, "mssql") if os.environ.get("TAILRACE_TEST_MSSQL_URL") else ALWAYS
 FIGURE = re.compile(r"(?P<name>\S.*?) {2,}(?P<value>\S+) (?P<unit>.*?)(?: {2,}\(target (?P<target>.*)\))?")
 BOUND = re.compile(r"(?P<sign>[≥≤])\s*(?P<bound>[-+.,\de]+)")
 

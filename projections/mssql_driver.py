@@ -17,6 +17,7 @@ import importlib.util
 import os
 import platform
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,11 @@ from tailrace.schemas.errors import InvalidSettings
 DIALECT = "mssql+aioodbc"
 DRIVER_VARIABLE = "TAILRACE_ODBC_DRIVER"
 LOGIN_S, LOCK_MS, STATEMENT_S = 5, 10_000, 60
-SESSION = f"SET XACT_ABORT ON; SET LOCK_TIMEOUT {LOCK_MS}"
 _OFFICIAL = re.compile(r"ODBC Driver (\d+) for SQL Server")
 _INSTALL = "pip install 'tailrace[mssql]'"
 
 
-def engine(url: str) -> AsyncEngine:
+def engine(url: str, lock_ms: int = LOCK_MS) -> AsyncEngine:
     """An engine for a database; nothing is connected yet. Raises InvalidSettings for a URL that cannot be one."""
     complete = complete_url(url)
     pyodbc = _pyodbc()
@@ -42,7 +42,7 @@ def engine(url: str) -> AsyncEngine:
         complete,
         pool_size=4,
         max_overflow=4,
-        connect_args={"timeout": LOGIN_S, "after_created": _prepare},
+        connect_args={"timeout": LOGIN_S, "after_created": partial(_prepare, lock_ms)},
         use_insertmanyvalues=False,
     )
 
@@ -104,10 +104,15 @@ def _in_wheel() -> str:
     return ""
 
 
-async def _prepare(connection: Any) -> None:
+def session(lock_ms: int) -> str:
+    """What a new connection is told: any error ends the transaction, and no lock is waited for without end."""
+    return f"SET XACT_ABORT ON; SET LOCK_TIMEOUT {lock_ms}"
+
+
+async def _prepare(lock_ms: int, connection: Any) -> None:
     """Settings of a new connection, which no statement needs to repeat; said without a parameter, so that they last."""
     connection.timeout = STATEMENT_S
-    await asyncio.get_running_loop().run_in_executor(None, _say, connection, SESSION)
+    await asyncio.get_running_loop().run_in_executor(None, _say, connection, session(lock_ms))
 
 
 def _say(connection: Any, text: str) -> None:

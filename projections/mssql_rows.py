@@ -2,7 +2,7 @@
 
 Rules
 1. A batch has each key once, sorted by key: two writers take their locks in the same order.
-2. What is no number is NULL. Bytes are hexadecimal text, which CONVERT reads the same on every server.
+2. What is no number is NULL. A row that JSON would escape, or with bytes, is parameters of its own.
 3. A value that the column would cut, and a key that SQL Server would hold for another one (it ignores blanks at the end), is
    refused with its column; nothing is written then.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -26,6 +26,9 @@ from tailrace.schemas.errors import InvalidInput
 
 ROWS_MAX = 5000
 """Rows of one JSON parameter: a few megabytes, whatever a batch of the log holds."""
+
+PARAMETERS_MAX = 2000
+"""Parameters of one statement beside the JSON; SQL Server takes 2,100."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -49,29 +52,45 @@ def _of(change: Change, schema: str | None) -> Iterator[Statement]:
     if change.keep:
         of = [column.name for column in metadata.tables[KEPT[table]].primary_key]
         for piece in rounds(change.keep, of):
-            yield from _staged(sql.keep(table, schema), table, kept_columns(table), piece, of)
+            yield from _staged(partial(sql.keep, table, schema), table, kept_columns(table), piece, of)
     for columns, rows in by_columns(change.upsert).items():
         _require_columns(table, columns)
-        text = sql.upsert(table, columns, change.newest, schema)
+        text = partial(sql.upsert, table, columns, change.newest, schema)
         yield from _staged(text, table, columns, last(rows, keys, change.newest), keys)
     if change.delete:
-        yield from _staged(sql.delete(table, schema), table, keys, last(change.delete, keys), keys)
+        yield from _staged(partial(sql.delete, table, schema), table, keys, last(change.delete, keys), keys)
     if change.add:
         columns = tuple(metadata.tables[table].columns.keys())
-        yield from _staged(sql.add(table, schema), table, columns, summed(change.add, table), keys)
+        yield from _staged(partial(sql.add, table, schema), table, columns, summed(change.add, table), keys)
     for stretch in change.again:
         for bound in sql.again(table, schema):
             yield Statement(bound.sql, sql.bound_values(bound, dict(stretch)))
 
 
 def _staged(
-    text: str, table: str, columns: Sequence[str], rows: Sequence[Row], keys: Sequence[str]
+    text: Callable[[int], str], table: str, columns: Sequence[str], rows: Sequence[Row], keys: Sequence[str]
 ) -> Iterator[Statement]:
     makers = [(name, _maker(table, name)) for name in columns]
-    ordered = sorted(rows, key=lambda row: key_of(row, keys))
-    for i in range(0, len(ordered), ROWS_MAX):
-        piece = [[make(row[name]) for name, make in makers] for row in ordered[i : i + ROWS_MAX]]
-        yield Statement(text, (_encode(piece).decode(),), len(piece))
+    odd_max = PARAMETERS_MAX // len(columns)
+    plain: list[bytes] = []
+    odd: list[Any] = []
+    for row in sorted(rows, key=lambda row: key_of(row, keys)):
+        cells = [make(row[name]) for name, make in makers]
+        said = b"\\" if any(type(cell) is bytes for cell in cells) else _encode(cells)
+        if b"\\" in said:
+            odd.append(cells)
+        else:
+            plain.append(said)
+        if len(plain) == ROWS_MAX or len(odd) == odd_max:
+            yield _statement(text, plain, odd)
+            plain, odd = [], []
+    if plain or odd:
+        yield _statement(text, plain, odd)
+
+
+def _statement(text: Callable[[int], str], plain: Sequence[bytes], odd: Sequence[Sequence[Any]]) -> Statement:
+    json = b"[" + b",".join(plain) + b"]"
+    return Statement(text(len(odd)), (json.decode(), *(cell for row in odd for cell in row)), len(plain) + len(odd))
 
 
 def _require_columns(table: str, columns: Sequence[str]) -> None:
@@ -89,7 +108,7 @@ def _maker(table: str, name: str) -> Callable[[Any], Any]:
     if isinstance(column.type, sa.Float):
         return _number
     if sql.is_binary(column):
-        return _hex
+        return _bytes
     limit = getattr(column.type.dialect_impl(sql.DIALECT), "length", None)
     return _text(f"{table}.{name}", limit, bool(column.primary_key)) if limit else _same
 
@@ -119,8 +138,8 @@ def _number(value: Any) -> Any:
     return float(value) if value is not None and math.isfinite(value) else None
 
 
-def _hex(value: Any) -> Any:
-    return None if value is None else bytes(value).hex()
+def _bytes(value: Any) -> Any:
+    return None if value is None else bytes(value)
 
 
 def _same(value: Any) -> Any:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import mssql_server
 from brokers import Broker, broker
 
 
@@ -17,3 +18,10 @@ def mosquitto(tmp_path: Path) -> Iterator[Broker]:
     folder.mkdir()
     with broker(folder) as one:
         yield one
+
+
+@pytest.fixture(scope="session")
+def mssql_schema() -> Iterator[str]:
+    """A schema of this process's own on the SQL Server of the tests, with the tables in it."""
+    with mssql_server.schema(mssql_server.require()) as name:
+        yield name

@@ -20,7 +20,7 @@ SCHEMA = "plant"
 
 def statements() -> Iterator[tuple[str, str]]:
     """What each is for, and its text."""
-    yield "session", mssql_driver.SESSION
+    yield "session", mssql_driver.session(mssql_driver.LOCK_MS)
     yield "lock", mssql_schema.APP_LOCK.format(resource=f"{mssql_schema.LOCK}:{SCHEMA}")
     yield "fence", sql.move(SCHEMA)
     yield "fence of a first commit", sql.begin(SCHEMA)
@@ -37,6 +37,7 @@ def statements() -> Iterator[tuple[str, str]]:
             yield f"{name}: upsert of keys alone", sql.upsert(name, tuple(keys), (), None)
         if name == "signal_clock":
             yield f"{name}: upsert of the newest", sql.upsert(name, columns, ("t_ns", "seq"), SCHEMA)
+    yield "quarantine: upsert of rows with bytes", sql.upsert("quarantine", ("id", "t_ns", "raw"), (), SCHEMA, 2)
     for name in ("oee_hour", "oee_shift"):
         for bound in sql.again(name, SCHEMA):
             yield f"{name}: again, {', '.join(bound.names)}", bound.sql

@@ -6,15 +6,18 @@ import asyncio
 import os
 import secrets
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from tailrace.projections import mssql_driver, mssql_schema
-from tailrace.projections.schema import VERSION_TABLE, tables_in
+from tailrace.projections.schema import tables_in
 from tailrace.projections.store_mssql import MssqlStore
+from tailrace.projections.tables import metadata
 
 VARIABLE = "TAILRACE_TEST_MSSQL_URL"
 URL = os.environ.get(VARIABLE, "")
@@ -37,7 +40,8 @@ def schema(url: str) -> Iterator[str]:
     """The name of a schema with the tables in it; gone afterwards."""
     name_ = name()
     try:
-        asyncio.run(_prepare(url, name_))
+        with ThreadPoolExecutor(1) as beside:  # a fixture may be asked for inside of a loop
+            beside.submit(asyncio.run, _prepare(url, name_)).result()
         yield name_
     finally:
         with connected(url) as connection:
@@ -49,13 +53,14 @@ def schema(url: str) -> Iterator[str]:
 @contextmanager
 def connected(url: str) -> Iterator[sa.Connection]:
     """A connection outside of any event loop."""
-    engine = sa.create_engine(
-        mssql_driver.complete_url(url).set(drivername="mssql+pyodbc"),
-        poolclass=sa.NullPool,
-        connect_args={"timeout": mssql_driver.LOGIN_S},
-    )
-    with engine.connect() as connection:
+    with _engine(url).connect() as connection:
         yield connection
+
+
+@cache
+def _engine(url: str) -> sa.Engine:
+    made = mssql_driver.complete_url(url).set(drivername="mssql+pyodbc")
+    return sa.create_engine(made, connect_args={"timeout": mssql_driver.LOGIN_S})
 
 
 def rows(connection: sa.Connection, schema: str, table: str) -> list[Mapping[str, Any]]:
@@ -68,9 +73,7 @@ def rows(connection: sa.Connection, schema: str, table: str) -> list[Mapping[str
 def empty(connection: sa.Connection, schema: str) -> None:
     """Takes every row out."""
     with connection.begin():
-        for table in tables_in(schema).tables.values():
-            if table.name != VERSION_TABLE:
-                connection.execute(sa.delete(table))
+        connection.exec_driver_sql(";".join(f"DELETE FROM [{schema}].[{name}]" for name in metadata.tables))
 
 
 async def _prepare(url: str, schema: str) -> None:

@@ -85,13 +85,24 @@ def test_rows_to_keep_are_one_a_key_and_statement() -> None:
     assert [[cell[1:4] for cell in cells(each)] for each in kept] == [[[0, "", 9], [1, "", 9]], [[0, "", 1]]]
 
 
-def test_what_is_no_number_is_null_and_bytes_are_hexadecimal() -> None:
+def test_what_is_no_number_is_null() -> None:
     values: list[Any] = [float("nan"), float("inf"), float("-inf"), None, Decimal("0.1"), 1e-300]
     rows = [{"machine": "M", "signal": str(i), "clock": "", "value": v} for i, v in enumerate(values)]
     (one,) = said(Change("signal_clock", rows))
     assert [cell[3] for cell in cells(one)] == [None, None, None, None, 0.1, 1e-300]
-    (two,) = said(Change("quarantine", [{"id": "q", "raw": bytes(range(256))}]))
-    assert bytes.fromhex(cells(two)[0][1]) == bytes(range(256))
+
+
+def test_rows_that_json_would_escape_and_rows_with_bytes_are_parameters_of_their_own() -> None:
+    sites = ["plain \u00fc", 'with "quotes"', "back\\slash", "two\nlines"]
+    (one,) = said(Change("machine", [{"machine": f"M{i}", "site": site} for i, site in enumerate(sites)]))
+    assert one.values == ('[["M0","plain \u00fc"]]', "M1", sites[1], "M2", sites[2], "M3", sites[3])
+    assert one.rows == 4
+    raw = bytes(range(256))
+    (two,) = said(Change("quarantine", [{"id": f"q{i}", "raw": raw} for i in range(2)]))
+    assert two.values == ("[]", "q0", raw, "q1", raw)
+    assert two.sql.count("?") == len(two.values)
+    many = said(Change("machine", [{"machine": f"M{i:04}", "site": '"'} for i in range(1001)]))
+    assert [each.rows for each in many] == [1000, 1]
 
 
 def test_truth_values_are_numbers() -> None:

@@ -19,7 +19,7 @@ import pytest
 import sqlalchemy as sa
 
 import mssql_server
-from tailrace.projections import migrations, mssql_schema, schema
+from tailrace.projections import migrations, mssql_schema, schema, schema_page
 from tailrace.projections.store_mssql import MssqlStore
 from tailrace.projections.store_sqlite import make_tables
 from tailrace.projections.tables import metadata
@@ -118,6 +118,11 @@ def test_tables_of_a_newer_release_are_refused(tmp_path: Path) -> None:
         new.execute("UPDATE alembic_version SET version_num = '9999'")
         with pytest.raises(InvalidSettings, match="revision 0003 or before, got 9999: a newer Tailrace"):
             make_tables(new)
+
+
+def test_the_page_of_the_tables_is_current_and_every_column_says_what_it_holds() -> None:
+    assert schema_page.page() == (HERE.parent / "docs" / "schema.md").read_text(), "run make schema"
+    assert [str(column) for table in metadata.tables.values() for column in table.columns if not column.comment] == []
 
 
 def test_alembic_is_not_imported_where_nothing_is_behind() -> None:

@@ -13,15 +13,18 @@ import sqlite3
 import struct
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+import pytest_asyncio
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 import mssql_server
 from tailrace.engine.store import Change, Place, Store
+from tailrace.projections import mssql_driver
 from tailrace.projections.store_memory import MemoryStore
 from tailrace.projections.store_mssql import MssqlStore
 from tailrace.projections.store_sqlite import SqliteStore
@@ -95,49 +98,55 @@ class InSqlite:
 
 
 class InMssql:
-    """Every test has the schema of this process to itself, and finds it empty."""
+    """Every test has the schema of this process to itself, and finds it empty; writers have their connections from one pool."""
 
     outlives = True
 
     def __init__(self, folder: Path) -> None:
-        self._stores: list[MssqlStore] = []
+        self._engine, self._schema = MSSQL[0]
         with mssql_server.connected(mssql_server.URL) as connection:
-            mssql_server.empty(connection, SCHEMA["name"])
+            mssql_server.empty(connection, self._schema)
 
     def open(self) -> Store:
-        self._stores.append(MssqlStore.open(mssql_server.URL, SCHEMA["name"]))
-        return self._stores[-1]
+        return MssqlStore(self._engine, self._schema)
 
     def rows(self, table: str) -> Sequence[Mapping[str, Any]]:
         with mssql_server.connected(mssql_server.URL) as connection:
-            return mssql_server.rows(connection, SCHEMA["name"], table)
+            return mssql_server.rows(connection, self._schema, table)
 
     def crashing(self) -> Sequence[str]:
-        return ("mssql", mssql_server.URL, SCHEMA["name"])
+        return ("mssql", mssql_server.URL, self._schema)
 
     async def close(self) -> None:
-        for store in self._stores:
-            await store.close()
-        self._stores.clear()
+        pass
 
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")  # one loop, so that connections outlive a test
 ADAPTERS: dict[str, type[Adapter]] = {"memory": InMemory, "sqlite": InSqlite, "mssql": InMssql}
-SCHEMA: dict[str, str] = {}
+MSSQL: list[tuple[AsyncEngine, str]] = []
 
 
-@pytest.fixture(scope="session")
-def mssql_schema() -> Iterator[None]:
-    with mssql_server.schema(mssql_server.require()) as SCHEMA["name"]:
-        yield
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def mssql(mssql_schema: str) -> AsyncIterator[None]:
+    engine = mssql_driver.engine(mssql_server.URL)
+    MSSQL.append((engine, mssql_schema))
+    yield
+    MSSQL.clear()
+    await engine.dispose()
 
 
 @pytest.fixture(params=ADAPTERS)
-async def adapter(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Adapter]:
+def kind(request: pytest.FixtureRequest) -> type[Adapter]:
     if request.param == "mssql":
-        request.getfixturevalue("mssql_schema")
-    kind = ADAPTERS[request.param](tmp_path)
-    yield kind
-    await kind.close()
+        request.getfixturevalue("mssql")
+    return ADAPTERS[request.param]
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def adapter(kind: type[Adapter], tmp_path: Path) -> AsyncIterator[Adapter]:
+    made = kind(tmp_path)
+    yield made
+    await made.close()
 
 
 EPOCH = "1970-01-01 00:00:00.000000"
@@ -477,7 +486,7 @@ async def test_a_row_older_than_the_one_that_is_there_does_not_stand(adapter: Ad
 
 
 async def test_a_large_batch_is_one_commit(adapter: Adapter) -> None:
-    rows = [minute(at, run=at) for at in range(2500)]
+    rows = [minute(at % 900, machine=f"M{at // 900}", run=at) for at in range(2500)]
     await adapter.open().commit("oee", ZERO, [Change("oee_bucket", rows)], ONE)
     assert sorted(row["shift_run_ns"] for row in adapter.rows("oee_bucket")) == list(range(2500))
 
