@@ -35,7 +35,7 @@ def _table(table: sa.Table) -> Iterator[str]:
     yield "| --- | --- | --- | --- | --- |"
     for column in table.columns:
         name = f"**`{column.name}`**" if column.primary_key else f"`{column.name}`"
-        here = column.type.compile(dialect=sqlite.dialect())  # type: ignore[no-untyped-call]
+        here = column.type.compile(dialect=sqlite.dialect())
         meaning = (column.comment or "").replace("|", "\\|")
         yield f"| {name} | {here} | {type_of(column)} | {'yes' if column.nullable else ''} | {meaning} |"
     for index in sorted(table.indexes, key=lambda each: str(each.name)):
