@@ -27,6 +27,9 @@ NUMBERS = {
 }
 """Error numbers of the server after which the transaction is tried again."""
 
+WORDS = {"due to lock timeout": 1222, "could not serialize access": 3960, "deadlock detected": 1205}
+"""What Babelfish says of the same in the words of PostgreSQL, with no number of its own."""
+
 CUT = "08S01"
 """SQLSTATE of a connection that was cut."""
 
@@ -106,7 +109,8 @@ def _said(error: BaseException) -> tuple[str, list[int]]:
     arguments = error.args
     if len(arguments) != 2 or not all(isinstance(each, str) for each in arguments):
         return "", []
-    return arguments[0], [int(number) for number in _NUMBER.findall(arguments[1])]
+    numbers = [int(number) for number in _NUMBER.findall(arguments[1])]
+    return arguments[0], numbers + [number for words, number in WORDS.items() if words in arguments[1]]
 
 
 def _words(error: BaseException) -> str:

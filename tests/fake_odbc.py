@@ -44,6 +44,7 @@ NO_TRANSACTION = odbc(ProgrammingError, "42000", 3903, "The ROLLBACK TRANSACTION
 SAME_KEY = odbc(IntegrityError, "23000", 2627, "Violation of PRIMARY KEY constraint 'PK_machine'.")
 SAME_INDEX = odbc(IntegrityError, "23000", 2601, "Cannot insert duplicate key row.")
 NO_LOCK = odbc(ProgrammingError, "42000", 1222, "Lock request time out period exceeded.")
+NO_LOCK_THERE = odbc(ProgrammingError, "42000", 33557097, "canceling statement due to lock timeout")
 LOST_SNAPSHOT = odbc(OperationalError, "42000", 3960, "Snapshot isolation transaction aborted due to update conflict.")
 CUT = OperationalError(
     "08S01", "[08S01] [Microsoft][ODBC Driver 18 for SQL Server]TCP Provider: Error code 0x68 (104) (SQLExecute)"

@@ -37,7 +37,7 @@ def store(server: Server, waits: Waits | None = None, tries: int = 8) -> MssqlSt
     [
         (fake.DEADLOCK, "rows"), (fake.DEADLOCK, "fence"), (fake.SAME_KEY, "rows"), (fake.SAME_INDEX, "rows"),
         (fake.NO_LOCK, "fence"), (fake.LOST_SNAPSHOT, "rows"), (fake.CUT, "rows"), (fake.CUT, "fence"), (fake.CUT, "commit"),
-        (fake.LOST_SNAPSHOT, "commit"),
+        (fake.LOST_SNAPSHOT, "commit"), (fake.NO_LOCK_THERE, "rows"),
     ],
 )  # fmt: skip
 async def test_the_whole_transaction_is_tried_again(error: fake.Error, at: str) -> None:
