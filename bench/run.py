@@ -17,7 +17,6 @@ from rich.table import Table
 
 ALWAYS = ("decode", "append", "fold", "archive", "export", "anomaly", "reports", "page", "demo", "rebuild", "workers")
 BENCHES = (*ALWAYS, "mssql") if os.environ.get("TAILRACE_TEST_MSSQL_URL") else ALWAYS
-BENCHES = (*ALWAYS, "mssql") if os.environ.get("TAILRACE_TEST_MSSQL_URL") else ALWAYS
 FIGURE = re.compile(r"(?P<name>\S.*?) {2,}(?P<value>\S+) (?P<unit>.*?)(?: {2,}\(target (?P<target>.*)\))?")
 BOUND = re.compile(r"(?P<sign>[≥≤])\s*(?P<bound>[-+.,\de]+)")
 
