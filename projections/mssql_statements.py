@@ -27,7 +27,7 @@ from tailrace.projections.column_types import COLLATION
 from tailrace.projections.summaries import KEPT, kept_columns, summary
 from tailrace.projections.tables import ADD, checkpoint, metadata
 
-DIALECT: Dialect = mssql.dialect(paramstyle="qmark")  # type: ignore[no-untyped-call]
+DIALECT: Dialect = mssql.dialect(paramstyle="qmark", deprecate_large_types=True)  # type: ignore[no-untyped-call]
 _STAGING = "#staging"
 
 

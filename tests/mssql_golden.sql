@@ -434,8 +434,8 @@ SELECT @rows
 SET NOCOUNT ON;
 SELECT j.[id] COLLATE Latin1_General_100_BIN2 AS [id], j.[t_ns] AS [t_ns], CAST(0x AS VARBINARY(MAX)) AS [raw] INTO #staging FROM OPENJSON(CAST(? AS NVARCHAR(MAX))) WITH ([id] NVARCHAR(256) '$[0]', [t_ns] BIGINT '$[1]') AS j;
 DECLARE @rows INT = @@ROWCOUNT + 2;
-INSERT INTO #staging ([id], [t_ns], [raw]) VALUES (CAST(? AS NVARCHAR(256)), CAST(? AS BIGINT), CAST(? AS IMAGE));
-INSERT INTO #staging ([id], [t_ns], [raw]) VALUES (CAST(? AS NVARCHAR(256)), CAST(? AS BIGINT), CAST(? AS IMAGE));
+INSERT INTO #staging ([id], [t_ns], [raw]) VALUES (CAST(? AS NVARCHAR(256)), CAST(? AS BIGINT), CAST(? AS VARBINARY(max)));
+INSERT INTO #staging ([id], [t_ns], [raw]) VALUES (CAST(? AS NVARCHAR(256)), CAST(? AS BIGINT), CAST(? AS VARBINARY(max)));
 UPDATE t SET t.[t_ns] = s.[t_ns], t.[raw] = s.[raw] FROM [plant].[quarantine] AS t JOIN #staging AS s ON s.[id] = t.[id];
 INSERT INTO [plant].[quarantine] ([id], [t_ns], [raw]) SELECT s.[id], s.[t_ns], s.[raw] FROM #staging AS s WHERE NOT EXISTS (SELECT 1 FROM [plant].[quarantine] AS t WITH (UPDLOCK, HOLDLOCK) WHERE s.[id] = t.[id]);
 DROP TABLE #staging;
@@ -496,7 +496,7 @@ CREATE INDEX anomaly_time ON plant.anomaly (t_ns)
 CREATE TABLE plant.[checkpoint] (
 	projection NVARCHAR(256) COLLATE Latin1_General_100_BIN2 NOT NULL,
 	position BIGINT NOT NULL,
-	marks IMAGE NOT NULL,
+	marks VARBINARY(max) NOT NULL,
 	PRIMARY KEY (projection)
 )
 
@@ -830,7 +830,7 @@ CREATE TABLE plant.quarantine (
 	source NVARCHAR(max) NOT NULL,
 	place NVARCHAR(max) NOT NULL,
 	reason NVARCHAR(max) NOT NULL,
-	raw IMAGE NOT NULL,
+	raw VARBINARY(max) NOT NULL,
 	PRIMARY KEY (id)
 )
 

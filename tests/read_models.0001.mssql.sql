@@ -24,7 +24,7 @@ CREATE INDEX anomaly_time ON plant.anomaly (t_ns);
 CREATE TABLE plant.[checkpoint] (
 	projection NVARCHAR(256) COLLATE Latin1_General_100_BIN2 NOT NULL,
 	position BIGINT NOT NULL,
-	marks IMAGE NOT NULL,
+	marks VARBINARY(max) NOT NULL,
 	PRIMARY KEY (projection)
 );
 CREATE TABLE plant.command (
@@ -335,7 +335,7 @@ CREATE TABLE plant.quarantine (
 	source NVARCHAR(max) NOT NULL,
 	place NVARCHAR(max) NOT NULL,
 	reason NVARCHAR(max) NOT NULL,
-	raw IMAGE NOT NULL,
+	raw VARBINARY(max) NOT NULL,
 	PRIMARY KEY (id)
 );
 CREATE TABLE plant.reason (
