@@ -4,7 +4,8 @@ Rules
 1. One transaction, under an application lock (sp_getapplock) that ends with it; where a server lacks that, under the lock of a
    row. Who waited finds everything done.
 2. Comments of tables and columns are extended properties, where the server has them: SQLAlchemy asks it once a connection.
-3. A role `tailrace_reader` may read the schema and nothing else; who may make no roles goes without.
+3. NOCOUNT stays off: said outside of a prepared statement it would last, and alembic counts the row of its version.
+4. A role `tailrace_reader` may read the schema and nothing else; who may make no roles goes without.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ WAIT_MS = 60_000
 _NO_PROCEDURE, _THERE_ALREADY, _SAME_KEY = 2812, 2714, 2627
 
 APP_LOCK = (
-    "SET NOCOUNT ON; DECLARE @had INT; EXEC @had = sp_getapplock @Resource = N'{resource}', @LockMode = N'Exclusive', "
+    "DECLARE @had INT; EXEC @had = sp_getapplock @Resource = N'{resource}', @LockMode = N'Exclusive', "
     f"@LockOwner = N'Transaction', @LockTimeout = {WAIT_MS}; SELECT @had"
 )
 

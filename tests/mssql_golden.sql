@@ -2,7 +2,7 @@
 SET XACT_ABORT ON; SET LOCK_TIMEOUT 10000
 
 -- lock
-SET NOCOUNT ON; DECLARE @had INT; EXEC @had = sp_getapplock @Resource = N'tailrace.schema:plant', @LockMode = N'Exclusive', @LockOwner = N'Transaction', @LockTimeout = 60000; SELECT @had
+DECLARE @had INT; EXEC @had = sp_getapplock @Resource = N'tailrace.schema:plant', @LockMode = N'Exclusive', @LockOwner = N'Transaction', @LockTimeout = 60000; SELECT @had
 
 -- fence
 SET NOCOUNT ON; UPDATE [plant].[checkpoint] SET [position] = ?, [marks] = CAST(? AS VARBINARY(MAX)) WHERE [projection] = ? AND [position] = ? AND [marks] = CAST(? AS VARBINARY(MAX)); SELECT @@ROWCOUNT
