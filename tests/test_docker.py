@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 import yaml
 
 from tailrace.app.cli import WHERE
@@ -136,12 +137,14 @@ def test_tailrace_is_told_to_do_what_it_can() -> None:
 
 
 def test_the_plant_file_that_is_asked_for_is_one(tmp_path: Path) -> None:
-    said = {name: value for name, value in yaml.safe_load(said_of_plant(FULL)).items() if name == "log"}
-    (tmp_path / "plant.yaml").write_text(yaml.safe_dump({"site": {"name": "Test"}} | said))
-    log = load(tmp_path / "plant.yaml").log
-    assert log is not None
-    assert (log.servers, log.replication) == (["kafka:9092"], 1)
-    assert services(FULL)["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"] == f"PLAINTEXT://{log.servers[0]}"
+    (tmp_path / "plant.yaml").write_text(f"site: {{name: Test}}\n{said_of_plant(FULL)}\n")
+    plant = load(tmp_path / "plant.yaml")
+    assert plant.log is not None and plant.read_models is not None
+    assert (plant.log.servers, plant.log.replication) == (["kafka:9092"], 1)
+    assert services(FULL)["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"] == f"PLAINTEXT://{plant.log.servers[0]}"
+    url, made = sa.make_url(plant.read_models.url), (DOCKER / "database.sql").read_text()
+    assert url.host in services(FULL) and url.port == 1433
+    assert f"CREATE DATABASE {url.database} " in made and f"CREATE LOGIN {url.username} " in made
 
 
 def test_grafana_reads_as_who_only_reads() -> None:
