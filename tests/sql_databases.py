@@ -38,4 +38,4 @@ def execute(settings: ReadModels, table: str, statement: str) -> None:
             connection.execute(statement.format(table=table))
         return
     with mssql_server.connected(settings.whole()) as server, server.begin():
-        server.exec_driver_sql(statement.format(table=f"{settings.schema}.{table}"))
+        server.exec_driver_sql(statement.format(table=f"[{settings.schema}].[{table}]"))
