@@ -98,6 +98,7 @@ def test_status_gives_accounts(store: Path) -> None:
         "owner": None,
         "workers": [],
         "kafka": None,
+        "read_models": None,
     }
     assert "file:day.jsonl" in tailrace("status", "--dir", store).stdout
 
