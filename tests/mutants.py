@@ -264,4 +264,53 @@ MUTANTS = (
         "connectors/archive_said.py", "[0, *column[ends[:-1] - 1].tolist()]", "[0] * len(frames)",
         "tests/test_duckdb.py::test_values_are_those_that_were_read_to_the_bit",
     ),
+    # -- rebuilt rows, and those in a database of the plant's own
+    Mutant(
+        "rebuilt rows are put in place where the live ones are",
+        "app/rebuild.py", "return live.position == rebuilt.position", "return True",
+        "tests/test_rebuild.py::test_rows_that_are_written_between_the_last_look_and_the_swap_are_not_lost",
+    ),
+    Mutant(
+        "every connection reads the list of tables again",
+        "projections/beside_sqlite.py", "PRAGMA schema_version = {version + 1}", "PRAGMA schema_version = {version}",
+        "tests/test_rebuild.py::test_a_connection_that_was_open_sees_the_rows_that_were_put_in_place",
+    ),
+    Mutant(
+        "indices are put in place with their table",
+        "projections/beside_sqlite.py",
+        'found += [(str(index.name), f"{REBUILT}_{index.name}") for index in metadata.tables[live].indexes]', "pass",
+        "tests/test_rebuild.py::test_indices_are_those_of_the_rows_that_were_put_in_place",
+    ),
+    Mutant(
+        "rows that differ are not put in place unasked",
+        "app/rebuild.py", "if differences and not differing:", "if False:",
+        "tests/test_rebuild.py::test_rows_that_somebody_changed_are_shown_and_replaced_when_told_to",
+    ),
+    Mutant(
+        "rows of another release are not gone on with",
+        "projections/store_sqlite.py", 'return f"{REBUILT}_{projection}@{maker}"', 'return f"{REBUILT}_{projection}@"',
+        "tests/test_rebuild.py::test_rows_of_another_release_are_not_gone_on_with",
+    ),
+    Mutant(
+        "a database of another plant's log is refused",
+        "app/sql_origin.py",
+        "if now.at and self._log.chain(now.at) not in (bytes.fromhex(now.chain), None):", "if False:",
+        "tests/test_sql_feed.py::test_one_of_another_plant_is_refused_however_long_its_log",
+    ),
+    Mutant(
+        "a database that is ahead of the log is refused",
+        "app/sql_origin.py", "if now.reached > end:", "if False:",
+        "tests/test_sql_feed.py::test_one_that_is_ahead_of_the_log_is_refused_with_an_explanation",
+    ),
+    Mutant(
+        "places in a derived log that is gone are left",
+        "app/sql_feed.py",
+        "if place.position > self.ends.derived or (place.position and self.origin.derived != self._name):", "if False:",
+        "tests/test_sql_feed.py::test_a_read_db_that_is_made_again_moves_nothing_there",
+    ),
+    Mutant(
+        "a file that somebody put in its place is opened again",
+        "projections/store_file.py", "if self._opened is None or self._found() != self._file:", "if self._opened is None:",
+        "tests/test_sql_feed.py::test_a_database_that_went_back_to_an_older_backup_is_noticed_and_caught_up",
+    ),
 )  # fmt: skip

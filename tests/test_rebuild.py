@@ -14,6 +14,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,10 @@ import replay_plant
 from commands import DEADLINE_S, TAILRACE, running, tailrace, tailrace_json, until
 from tailrace import __version__
 from tailrace.app import compose, rebuild, replay
+from tailrace.app.pipeline import drive
+from tailrace.engine.unit import unit
 from tailrace.projections.models import TABLES, of_derived, of_events, projection_of
-from tailrace.projections.store_sqlite import name_beside
+from tailrace.projections.store_sqlite import name_beside, place_of
 from tailrace.projections.tables import metadata
 
 SIZE = 200
@@ -118,6 +121,15 @@ def test_rows_that_somebody_changed_are_shown_and_replaced_when_told_to(folder: 
     assert everything(folder) == right
 
 
+def test_indices_are_those_of_the_rows_that_were_put_in_place(folder: Path) -> None:
+    """The live rows lie elsewhere in their table than the rebuilt ones; `everything` has SQLite check one against the other."""
+    right = everything(folder)
+    with read_db(folder) as connection:
+        connection.execute("UPDATE stop SET rowid = rowid + 1000, start_ns = start_ns + 1")
+    tailrace("rebuild", "stops", "--dir", folder, "--yes")
+    assert everything(folder) == right
+
+
 def test_a_place_that_somebody_moved_is_that_of_the_rebuilt_rows(folder: Path) -> None:
     """Marks are part of what is made again: a projection with a mark too high would leave outputs out."""
     right = everything(folder)
@@ -194,6 +206,46 @@ async def test_rows_that_are_written_meanwhile_are_in_the_rebuilt_ones(folder: P
         await replay_plant.append(folder, waiting)
         pipeline.drain()
     assert replay.verify(folder).equal
+
+
+async def test_rows_that_are_written_between_the_last_look_and_the_swap_are_not_lost(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The live rows move on after they were reached: then they are reached once more."""
+    reach, more = rebuild._Run._reach_live, iter(replay_plant.records(random.Random(41), 40))
+    with compose.own(folder), compose.pipeline(folder) as pipeline:
+        pipeline.drain()
+
+        def late(run: rebuild._Run, *paused: Any) -> bool:
+            found = reach(run, *paused)
+            some = list(itertools.islice(more, 5))
+            if some:
+                with ThreadPoolExecutor(1) as other:
+                    other.submit(asyncio.run, replay_plant.append(folder, some)).result()
+                pipeline.drain()
+            return found
+
+        monkeypatch.setattr(rebuild._Run, "_reach_live", late)
+        found = rebuild.rebuild(folder, "ingested", lambda *_: None, NEVER, differing=False)
+    assert (found.state, found.differences) == ("swapped", [])
+    assert replay.verify(folder).equal
+    with read_db(folder) as connection, compose.reading(folder) as log:
+        assert place_of(connection, "ingested").position == log.end()
+
+
+def test_a_connection_that_was_open_sees_the_rows_that_were_put_in_place(folder: Path) -> None:
+    """It has read the list of tables long ago. At once, and not only when what was replaced is taken away."""
+    with read_db(folder) as connection:
+        right = figures(connection)
+        connection.execute("DELETE FROM oee_bucket WHERE start_ns % 7 = 0")
+        assert figures(connection) != right
+        with compose.rebuilding(folder, "oee") as (writing, beside, projector):
+            beside.begin()
+            drive(projector.drain())
+            assert figures(connection) != right
+            with unit(writing):
+                beside.swap()
+            assert figures(connection) == right
 
 
 def test_it_works_beside_a_running_up(tmp_path: Path) -> None:
