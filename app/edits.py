@@ -30,7 +30,7 @@ from tailrace.schemas.event import AnyEvent, Category, Gap, ReasonAssigned, Reas
 from tailrace.schemas.instant import Instant, format_instant, parse_instant
 from tailrace.schemas.stop import CATEGORIES
 
-VERDICT_S = 5.0
+VERDICT_S = 30.0
 POLL_S = 0.01
 
 
